@@ -13,9 +13,10 @@ from django.conf import settings
 
 from delivr import outbound
 
+from ..base import ProviderError
 from ..http import Budget, before_effect, garbage, guarded, json_object, objects
 from ..json_values import line
-from .errors import CLOCK_SKEW, LABEL, error_of
+from .errors import CLOCK_SKEW, LABEL, error_of, not_yet
 from .resources import Resource, included_in, link
 
 _AUDIENCE = "appstoreconnect-v1"
@@ -94,24 +95,31 @@ class AppStoreClient:
 
     def update(self, resource: Resource, **attributes: Any) -> None:
         data = {**link(resource.type, resource.id), "attributes": attributes}
-        path = f"/v1/{resource.type}/{resource.id}"
-        guarded(LABEL, lambda: self._send("PATCH", path, {"data": data}))
+        self._change("PATCH", resource, body={"data": data})
 
     def attach(self, resource: Resource, name: str, kind: str, identifier: str) -> None:
         """Set a relationship that is to one other resource."""
-        path = f"/v1/{resource.type}/{resource.id}/relationships/{name}"
         body = {"data": link(kind, identifier)}
-        guarded(LABEL, lambda: self._send("PATCH", path, body))
+        self._change("PATCH", resource, f"/relationships/{name}", body)
 
     def add(self, resource: Resource, name: str, others: Sequence[Resource]) -> None:
         """Add to a relationship that is to several."""
-        path = f"/v1/{resource.type}/{resource.id}/relationships/{name}"
         body = {"data": [link(other.type, other.id) for other in others]}
-        guarded(LABEL, lambda: self._send("POST", path, body))
+        self._change("POST", resource, f"/relationships/{name}", body)
 
     def delete(self, resource: Resource) -> None:
-        path = f"/v1/{resource.type}/{resource.id}"
-        guarded(LABEL, lambda: self._send("DELETE", path))
+        self._change("DELETE", resource)
+
+    def _change(self, method: str, resource: Resource, below: str = "", body: Any = None) -> None:
+        """Raises NOT_YET if Apple does not know yet what it has just told us of."""
+        path = f"/v1/{resource.type}/{resource.id}{below}"
+        try:
+            guarded(LABEL, lambda: self._send(method, path, body))
+            return
+        except ProviderError as error:
+            if error.code != "not_found":
+                raise
+        raise not_yet("not_there_yet", "App Store Connect does not find yet what it has just made.")
 
     def _get(self, path: str, params: Params) -> dict[str, Any]:
         return json_object(self._send("GET", path, params=params), LABEL)
