@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sandbox import store_uploads
 from sandbox.actions import Actions
 from sandbox.chat import Chat
 from sandbox.ci import Ci
@@ -79,7 +80,13 @@ class SandboxState(Shared):
         self.slack = Chat(self)
         self.listeners = Listeners(self)
         self.jira = Tickets(self)
-        self.stores = Stores(self)
+        self.stores = Stores(self, sender=self.sender)
+
+    def record(self, kind: str, provider: str, **facts: Any) -> None:
+        """Also let the stores have what a CI server has built."""
+        super().record(kind, provider, **facts)
+        if kind == "build.finished":
+            store_uploads.take(self.stores, facts)
 
     def advance(self, seconds: float) -> None:
         """Move the clock forward: quiet periods end, builds finish, issues become searchable."""
@@ -95,6 +102,7 @@ class SandboxState(Shared):
             self.actions.settle(self.clock())
             self.pipelines.settle(self.clock())
             self.receivers.settle(self.clock())
+            self.stores.settle()
 
     def restart_jenkins(self, *, starting: int = 5, loading: int = 5) -> None:
         """The next `starting` requests get Jenkins' start page, the next `loading` ones find no
