@@ -50,12 +50,14 @@ def cancel_build(*, build: Build, actor: User | None) -> Build:
 def cancel_release(*, release: Release, actor: User | None) -> Release:
     """Cancel a release and all of its builds that are in progress.
 
-    Raises Conflict("release_cancelled") if it already is cancelled, and "already_released".
+    Raises Conflict: `release_cancelled` if it already is cancelled, `already_released`, or
+    `in_stores` while a store has it.
     """
     release = lock_release(release.pk)
     if release.status == ReleaseStatus.CANCELLED:
         raise Conflict("release_cancelled", _("This release was cancelled."))
     refuse_released(release)
+    _refuse_in_stores(release)
     moving = Build.objects.moving().filter(release_pipeline__release=release)
     for build_id in moving.order_by("release_pipeline_id").values_list("pk", flat=True):
         _cancel(lock_build(build_id), actor, with_release=True)
@@ -69,6 +71,13 @@ def cancel_release(*, release: Release, actor: User | None) -> Release:
     follow(release, Milestone.CANCELLED)
     refresh(release)
     return release
+
+
+def _refuse_in_stores(release: Release) -> None:
+    current = release.submissions.filter(is_current=True, ended_at=None)
+    if current.exclude(submitted_at=None).exists():
+        words = _("This release is in the stores. Withdraw it there first.")
+        raise Conflict("in_stores", words)
 
 
 def _cancel(build: Build, actor: User | None, *, with_release: bool = False) -> None:

@@ -8,7 +8,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
+from django.db.models import prefetch_related_objects
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from delivr.effects.handlers import is_known
 from delivr.effects.models import Effect, EffectState, Heartbeat, IntegrationHealth
@@ -17,8 +19,9 @@ from delivr.effects.sweeper import BROKER_TIMEOUT
 from delivr.tenants.models import Tenant
 from integrations.choices import Verification
 from integrations.providers.ci import BuildStatus
+from integrations.providers.stores import SubmissionState
 from releases.branches import head_of
-from releases.models import Release, ReleaseStatus
+from releases.models import IN_STORES, Release, ReleaseStatus
 from releases.repository.acts import CREATE_BRANCH
 from releases.tickets.acts import CREATE_EPIC, IN_VERSION, ON_EPIC
 from releases.wording import KINDS, describe_effect
@@ -105,6 +108,7 @@ def blockers(
         *_for_a_person(release, effects),
         *_retrying(release, waiting, failing, now),
         *_builds(release, failing, now),
+        *_in_stores(release, now),
     ]
     return list({(b.code, b.message): b for b in found}.values())
 
@@ -497,6 +501,47 @@ def _build(
             since=build.started_at or build.created_at,
             next=next_poll,
         )
+
+
+def _in_stores(release: Release, now: datetime) -> Iterator[Blocker]:
+    """Submissions that were rejected, that wait for a person in the store's console, or whose
+    review takes longer than usual. Those that delivr could not submit have an effect that says
+    so."""
+    if release.status not in IN_STORES:
+        return
+    prefetch_related_objects([release], "submissions")
+    names = {part.target_id: part.target.platform.label for part in release.targets.all()}
+    for submission in release.submissions.all():
+        if not submission.is_current or submission.submitted_at is None:
+            continue
+        words = {"platform": names.get(submission.target_id, "")}
+        since = submission.changed_at
+        if submission.state == SubmissionState.REJECTED:
+            text = _("%(platform)s was rejected by the store.") % words
+            yield Blocker("rejected", submission.message or text, submission.hint, since=since)
+        elif submission.state == SubmissionState.NEEDS_PERSON:
+            text = _("%(platform)s waits for a person in the store's console.") % words
+            yield Blocker("store_waits", submission.message or text, submission.hint, since=since)
+        elif submission.state in _REVIEWS and submission.usual_review:
+            took = now - submission.submitted_at
+            if took > submission.usual_review:
+                words |= {"took": _hours(took), "usual": _hours(submission.usual_review)}
+                yield Blocker("review_slow", _slow_review() % words, since=submission.submitted_at)
+
+
+_REVIEWS = (SubmissionState.WAITING_FOR_REVIEW, SubmissionState.IN_REVIEW)
+
+
+def _slow_review() -> str:
+    return _(
+        "%(platform)s has been in review for %(took)s. The median of its last reviews was "
+        "%(usual)s."
+    )
+
+
+def _hours(took: timedelta) -> str:
+    hours = round(took / timedelta(hours=1))
+    return ngettext("%(n)d hour", "%(n)d hours", hours) % {"n": hours}
 
 
 def _lost_words(build: Any) -> str:

@@ -58,6 +58,8 @@ _NOTICES: dict[str, Any] = {
     Notice.RELEASE_RELEASED: gettext_lazy("Released"),
     Notice.RELEASE_NOT_SUBMITTED: gettext_lazy("No longer marked as submitted"),
     Notice.RELEASE_NOT_RELEASED: gettext_lazy("No longer marked as released"),
+    Notice.SUBMISSION_REJECTED: gettext_lazy("Rejected by the store"),
+    Notice.SUBMISSION_NEEDS_PERSON: gettext_lazy("The store needs a person"),
     "build_queued": gettext_lazy("%(build)s queued"),
     "build_waiting": gettext_lazy("%(build)s waiting for approval"),
     Notice.BUILD_STARTED: gettext_lazy("%(build)s started"),

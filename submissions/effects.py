@@ -36,7 +36,14 @@ from releases.of_effects import connection_of
 from submissions.locks import locked
 from submissions.models import Submission, store_of
 from submissions.preflight import blockers_words, passes_by_itself, stops, store_checks
-from submissions.states import AFTER_ACT, lock_submission, note, set_state
+from submissions.states import (
+    AFTER_ACT,
+    lock_submission,
+    note,
+    set_state,
+    tell_person,
+    usual_review,
+)
 
 STEP, ACT = "store.step", "store.act"
 BLOCKED = "blocked"  # the code of a step that something in the store stands in the way of
@@ -156,6 +163,7 @@ class TakeStep(InStore):
             return
         row.submitted_at = row.submitted_at or clock.now()
         row.changed_at = clock.now()
+        row.usual_review = usual_review(row)
         row.step = 1 if row.shares else 0
         self._note_submitted(row, by_hand=result["wasDone"])
         set_state(row, SubmissionState.WAITING_FOR_REVIEW, cause=effect.pk)
@@ -176,6 +184,8 @@ class TakeStep(InStore):
         state = SubmissionState.NEEDS_PERSON if is_blocked else SubmissionState.FAILED
         set_state(row, state, cause=effect.pk)
         note(row, row.message or str(_("A step failed.")))
+        if is_blocked:
+            tell_person(row, cause=effect.pk)
 
     def revive(self, effect: Effect) -> None:
         row = lock_submission(effect.payload["submission"])

@@ -122,6 +122,9 @@ class Submission(TenantOwned):
     changed_at = models.DateTimeField(default=clock.now)  # when the state last changed
     submitted_at = models.DateTimeField(null=True, blank=True)  # since when the store has it
     ended_at = models.DateTimeField(null=True, blank=True)
+    # How long its review took, and the median of the ones before it when it was submitted.
+    review_took = models.DurationField(null=True, blank=True)
+    usual_review = models.DurationField(null=True, blank=True)
 
     read_at = models.DateTimeField(null=True, blank=True)  # when the store is due to be asked
     last_read_at = models.DateTimeField(null=True, blank=True)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from statistics import median_high
 
 from django.utils.translation import gettext as _
 
 from delivr.effects import clock
 from delivr.pages.statuses import look_of
 from integrations.providers.stores import HAS_USERS, Act, StoreState, SubmissionState
+from releases.messages.notices import Notice, notify
 from releases.operations import lock_release, recompute
 from submissions.models import ENDED, Submission, SubmissionEvent, store_of
 
 SOONEST, LATEST = timedelta(seconds=5), timedelta(minutes=5)  # between two looks
 AT_REST = timedelta(hours=1)  # … while it is live
+REVIEWS_COUNTED = 10  # the newest ones
 WATCHED_LIVE = timedelta(days=30)  # afterwards the store is not asked any more
 
 # After an act of ours the store is expected to say this.
@@ -24,6 +27,11 @@ AFTER_ACT = {
     Act.COMPLETE: SubmissionState.LIVE,
     Act.WITHDRAW: SubmissionState.WITHDRAWN,
 }
+_NOTICES = {
+    SubmissionState.REJECTED: Notice.SUBMISSION_REJECTED,
+    SubmissionState.NEEDS_PERSON: Notice.SUBMISSION_NEEDS_PERSON,
+}
+IN_REVIEW = (SubmissionState.WAITING_FOR_REVIEW, SubmissionState.IN_REVIEW)
 _ON_THE_WAY = {
     SubmissionState.WAITING_FOR_REVIEW,
     SubmissionState.IN_REVIEW,
@@ -84,10 +92,37 @@ def apply_state(row: Submission, found: StoreState, *, is_acting: bool) -> None:
     if found.state != SubmissionState.DRAFT and row.submitted_at is None:
         row.submitted_at = now
     _adopt_share(row, found.percent)
+    if row.state in IN_REVIEW and found.state not in IN_REVIEW and row.submitted_at:
+        row.review_took = now - row.submitted_at
     set_state(row, found.state, cause=f"{row.pk}:{found.state}:{now.isoformat()}")
     if is_news:
         by = found.by if is_outside else ""
         note(row, words_of(row, found, is_outside=is_outside), by=by, is_outside=is_outside)
+    if found.state != before.state and (notice := _NOTICES.get(found.state)):
+        _tell(row, notice, cause=now.isoformat())
+
+
+def tell_person(row: Submission, *, cause: str) -> None:
+    """Something stands in the way, and a person must mend it."""
+    _tell(row, Notice.SUBMISSION_NEEDS_PERSON, cause=cause)
+
+
+def _tell(row: Submission, notice: Notice, *, cause: str) -> None:
+    words = {
+        "platform": str(row.target.platform.label),
+        "store": store_of(row.target).label,
+        "reason": " ".join(filter(None, (row.message, row.hint))),
+    }
+    notify(row.release, notice, cause=f"{row.pk}:{cause}", words=words)
+
+
+def usual_review(row: Submission) -> timedelta | None:
+    """The median of the last reviews of its target; None without any."""
+    others = Submission.objects.for_tenant(row.tenant_id).filter(
+        target=row.target_id, review_took__isnull=False
+    )
+    took = others.order_by("-created_at").values_list("review_took", flat=True)[:REVIEWS_COUNTED]
+    return median_high(took) if took else None
 
 
 def _adopt_share(row: Submission, percent: float | None) -> None:

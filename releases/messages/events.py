@@ -17,6 +17,8 @@ class Notice(enum.StrEnum):
     RELEASE_RELEASED = "release_released"
     RELEASE_NOT_SUBMITTED = "release_not_submitted"
     RELEASE_NOT_RELEASED = "release_not_released"
+    SUBMISSION_REJECTED = "submission_rejected"
+    SUBMISSION_NEEDS_PERSON = "submission_needs_person"
     BUILD_QUEUED = "build_queued"
     BUILD_WAITING = "build_waiting"
     BUILD_STARTED = "build_started"
@@ -36,6 +38,8 @@ BROADCAST = {
     Notice.RELEASE_RELEASED,
     Notice.RELEASE_NOT_SUBMITTED,
     Notice.RELEASE_NOT_RELEASED,
+    Notice.SUBMISSION_REJECTED,
+    Notice.SUBMISSION_NEEDS_PERSON,
     Notice.BUILD_WAITING,
     Notice.BUILD_FAILED,
     Notice.BUILD_NOT_STARTED,
@@ -43,7 +47,12 @@ BROADCAST = {
 }
 MILESTONES = {Notice.RELEASE_CREATED, *BROADCAST}
 # Of these, whoever can do something about it may be mentioned (`releases.messages.mentions`).
-FAILURES = (Notice.BUILD_FAILED, Notice.BUILD_NOT_STARTED, Notice.RELEASE_FAILED)
+FAILURES = (
+    Notice.BUILD_FAILED,
+    Notice.BUILD_NOT_STARTED,
+    Notice.RELEASE_FAILED,
+    Notice.SUBMISSION_REJECTED,
+)
 
 
 def event_of(notice: Notice) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from releases.models import Release
 
 # By the names of `notices.Notice`, which imports this module.
-FAILURES = {"build_failed", "build_not_started", "release_failed"}
+FAILURES = {"build_failed", "build_not_started", "release_failed", "submission_rejected"}
 MILESTONES = {
     "release_created",
     "release_complete",
@@ -32,7 +32,7 @@ MILESTONES = {
     "release_not_submitted",
     "release_not_released",
 }
-NEEDS_A_PERSON = {*FAILURES, "build_waiting", "release_complete"}
+NEEDS_A_PERSON = {*FAILURES, "build_waiting", "release_complete", "submission_needs_person"}
 DIGEST_AT = time(9)  # by the member's own clock
 CUT = timedelta(minutes=2)  # what happened just before may not be committed when a digest is made
 DIGEST_LIFE = timedelta(hours=12)  # afterwards the next one tells it

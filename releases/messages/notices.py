@@ -47,6 +47,8 @@ _KEY_WORD = {
     Notice.RELEASE_RELEASED: "released",
     Notice.RELEASE_NOT_SUBMITTED: "not-submitted",
     Notice.RELEASE_NOT_RELEASED: "not-released",
+    Notice.SUBMISSION_REJECTED: "rejected",
+    Notice.SUBMISSION_NEEDS_PERSON: "needs-person",
     Notice.BUILD_QUEUED: "queued",
     Notice.BUILD_WAITING: "waiting",
     Notice.BUILD_STARTED: "started",

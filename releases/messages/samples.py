@@ -19,6 +19,7 @@ from releases.models import Release
 
 NUMBER = 246  # of a build where the release has none
 REASON = "unstable: some tests failed"
+IN_STORE = {"store": "the store", "reason": "see the console for the reasons"}
 
 
 _CODE = re.compile(r"`([^`]*)`")
@@ -102,6 +103,8 @@ def _words(release: Release) -> dict[str, Any]:
 
 def _of(notice: Notice, words: dict[str, Any]) -> dict[str, Any]:
     """Only what this notice is sent with."""
+    if notice.startswith("submission"):
+        return {"apps": words.get("apps", ""), "platform": words["platform"], **IN_STORE}
     if not notice.startswith("build"):
         return {name: words[name] for name in ("apps", "candidates") if name in words}
     left_out = set() if notice == Notice.BUILD_FAILED else {"reason"}

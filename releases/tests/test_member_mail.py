@@ -75,6 +75,7 @@ def test_every_notice_has_classes_and_nothing_else_has() -> None:
     assert {n for n in Notice if classes_of(n, is_mine=False) == [MailClass.EVERYTHING]} == {
         Notice.BUILD_QUEUED,
         Notice.BUILD_WAITING,
+        Notice.SUBMISSION_NEEDS_PERSON,
         Notice.BUILD_STARTED,
         Notice.BUILD_COMPLETE,
         Notice.BUILD_CANCELLED,

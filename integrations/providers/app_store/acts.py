@@ -11,23 +11,20 @@ from ..stores import Act, StoreState, SubmissionPlan, SubmissionState
 from .app import of_version
 from .errors import UNCHANGED
 from .resources import Resource
-from .states import LONGEST_PAUSE
 from .step import References, Step
-from .words import CANCELING, OPEN, PUBLISHED, UNSENT
-
-_APPROVED = "PENDING_DEVELOPER_RELEASE"
+from .words import APPROVED, CANCELING, LONGEST_PAUSE, OPEN, PUBLISHED, UNSENT
 
 
 class Withdraw(Step):
     def find(self) -> References | None:
         version = self.version()
-        if version.text("appVersionState") == _APPROVED:
+        if version.text("appVersionState") == APPROVED:
             return None
         return None if self._submission(version) else {}
 
     def take(self) -> References:
         version = self.version()
-        if version.text("appVersionState") == _APPROVED:
+        if version.text("appVersionState") == APPROVED:
             self._withdraw_approved(version)
         elif submission := self._submission(version):
             self.client.update(submission, canceled=True)
@@ -139,7 +136,7 @@ def refusal(act: Act, state: StoreState) -> str:
 def _refused_withdrawal(state: StoreState) -> str:
     if state.word == CANCELING:
         return _("Apple is withdrawing it already, which takes some minutes.")
-    if state.state in (*_AT_APPLE, SubmissionState.REJECTED) or state.word == _APPROVED:
+    if state.state in (*_AT_APPLE, SubmissionState.REJECTED) or state.word == APPROVED:
         return ""
     if state.state in (SubmissionState.DRAFT, SubmissionState.WITHDRAWN):
         return _("It is not submitted, so there is nothing to withdraw.")
@@ -150,7 +147,7 @@ def _refused_withdrawal(state: StoreState) -> str:
 
 
 def _refused_publication(state: StoreState) -> str:
-    if state.word == _APPROVED:
+    if state.word == APPROVED:
         return ""
     if state.state is SubmissionState.APPROVED:
         return _("Apple is publishing it already.")

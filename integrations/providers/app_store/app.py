@@ -8,16 +8,19 @@ https://developer.apple.com/documentation/appstoreconnectapi/app-store-versions
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 from ..base import ProviderError
+from ..json_values import moment
 from ..stores import SubmissionPlan
 from .client import AppStoreClient, Params
+from .errors import not_yet
 from .resources import Resource
 from .words import OPEN, PLATFORM
 
 _VERSION = {
     "fields[appStoreVersions]": "platform,versionString,appVersionState,releaseType,"
-    "earliestReleaseDate,createdDate,build,appStoreVersionPhasedRelease",
+    "earliestReleaseDate,copyright,build,appStoreVersionPhasedRelease",
     "fields[builds]": "version",
     "fields[appStoreVersionPhasedReleases]": "phasedReleaseState,startDate,totalPauseDuration,"
     "currentDayNumber",
@@ -38,10 +41,9 @@ class App:
             "filter[preReleaseVersion.version]": plan.version,
             "filter[preReleaseVersion.platform]": PLATFORM,
             "fields[builds]": "version,processingState,expired,expirationDate,buildAudienceType,"
-            "usesNonExemptEncryption,preReleaseVersion,buildBetaDetail,betaGroups",
+            "usesNonExemptEncryption,buildBetaDetail,betaGroups",
             "fields[buildBetaDetails]": "internalBuildState,externalBuildState",
-            "include": "preReleaseVersion,buildBetaDetail,betaGroups",
-            "fields[betaGroups]": "name",
+            "include": "buildBetaDetail,betaGroups",
             "limit[betaGroups]": 50,
         }
         found = [
@@ -81,22 +83,37 @@ class App:
         params = {
             "filter[platform]": PLATFORM,
             "include": "appStoreVersionForReview,submittedByActor,lastUpdatedByActor",
+            "fields[reviewSubmissions]": "platform,state,submittedDate,appStoreVersionForReview,"
+            "submittedByActor,lastUpdatedByActor",
             "fields[appStoreVersions]": "versionString,appVersionState",
         }
         found = self.client.many(f"/v1/apps/{self.id}/reviewSubmissions", params)
-        return sorted(found, key=lambda s: (s.text("state") in OPEN, s.text("submittedDate")))[::-1]
+        return sorted(found, key=_age, reverse=True)
 
     def items(self, submission: Resource) -> list[Resource]:
         path = f"/v1/reviewSubmissions/{submission.id}/items"
         return self.client.many(path, {"include": "appStoreVersion"})
 
     def localizations(self, version: Resource) -> list[Resource]:
+        """Raises NOT_YET for a version that was created a moment ago."""
         path = f"/v1/appStoreVersions/{version.id}/appStoreVersionLocalizations"
-        return self.client.many(path, {"fields[appStoreVersionLocalizations]": "locale,whatsNew"})
+        params = {"fields[appStoreVersionLocalizations]": "locale,whatsNew"}
+        try:
+            return self.client.many(path, params)
+        except ProviderError as error:
+            if error.code != "not_found":
+                raise
+        name = version.text("versionString")
+        raise not_yet("version_not_ready", f"Apple is still preparing version {name}.")
 
     def groups(self) -> list[Resource]:
         params = {"fields[betaGroups]": "name,isInternalGroup,hasAccessToAllBuilds"}
         return self.client.many(f"/v1/apps/{self.id}/betaGroups", params)
+
+
+def _age(submission: Resource) -> tuple[bool, datetime]:
+    sent = moment(submission.get("submittedDate"))
+    return submission.text("state") in OPEN, sent or datetime.min.replace(tzinfo=UTC)
 
 
 def of_version(submissions: Iterable[Resource], version: Resource) -> Resource | None:

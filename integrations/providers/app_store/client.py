@@ -44,8 +44,12 @@ class AppStoreClient:
 
         def read() -> Resource | None:
             document = self._get(path, params or {})
-            data = document.get("data")
-            return Resource(data, included_in(document)) if isinstance(data, dict) else None
+            data = document.get("data", ...)
+            if data is None:
+                return None
+            if not isinstance(data, dict):
+                raise garbage(LABEL)
+            return Resource(data, included_in(document))
 
         return before_effect(LABEL, read)
 

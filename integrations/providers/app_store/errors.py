@@ -38,7 +38,7 @@ _NOT_READY = re.compile(
     re.IGNORECASE,
 )
 _UNCHANGED = re.compile(r"already has this value|value is already set", re.IGNORECASE)
-_ANOTHER_IN_REVIEW = re.compile(r"another build is in review", re.IGNORECASE)
+_ANOTHER_IN_REVIEW = re.compile(r"another build\b.* is in (beta )?review", re.IGNORECASE)
 
 # Stable words for what a submission lacks, by the prefix of Apple's code.
 _CODES = {
@@ -67,6 +67,8 @@ def error_of(
     problems = [p for p in _problems(errors, secrets) if p.message]
     if answer.status_code in (409, 422):
         return _conflict(answer.status_code, problems)
+    if answer.status_code == 404 and is_change:  # what changes was read a moment ago
+        return not_yet("not_there_yet", f"{LABEL} does not know yet what it has just listed.")
     words = problems[0].message if problems and answer.status_code < 500 else ""
     return error_from_status(
         LABEL,

@@ -83,7 +83,8 @@ PREFLIGHT = {
     "review_contact": gettext_lazy("Contact for the review"),
     "testers": gettext_lazy("TestFlight"),
     "role": gettext_lazy("Role of the key"),
-    "rest": gettext_lazy("Screenshots, prices, privacy"),
+    "screenshots": gettext_lazy("Screenshots"),
+    "rest": gettext_lazy("Prices and privacy"),
     "submit": gettext_lazy("What Apple reported"),
 }
 

@@ -20,10 +20,6 @@ def testflight_page(app_id: str) -> str:
     return f"{CONSOLE}/{app_id}/testflight/ios"
 
 
-def privacy_page(app_id: str) -> str:
-    return f"{CONSOLE}/{app_id}/distribution/privacy"
-
-
 def test_information_page(app_id: str) -> str:
     return f"{CONSOLE}/{app_id}/testflight/test-info"
 

@@ -13,6 +13,7 @@ from ..verifying import first_contact, try_in_order
 from . import fields
 from .keys import check_api_key
 from .pages import CONSOLE
+from .words import NOTES_LIMIT, PLATFORM, SHARES
 
 if TYPE_CHECKING:
     from .app import App
@@ -25,12 +26,12 @@ _APP_ID = re.compile(r"[0-9]{1,20}")
 class AppStore(StoreProvider):
     label = "App Store"
     deadline = DEADLINE
-    platform = "IOS"
+    platform = PLATFORM
     console = "App Store Connect"
     preflight_names = fields.PREFLIGHT
     step_names = fields.STEPS
-    fixed_shares = (1, 2, 5, 10, 20, 50, 100)
-    notes_limit = 4000
+    fixed_shares = SHARES
+    notes_limit = NOTES_LIMIT
     has_release_type = True
     asks_about_encryption = True
     has_groups = True

@@ -14,7 +14,7 @@ from ..http import dicts
 from ..json_values import line
 
 Included = Mapping[tuple[str, str], Mapping[str, Any]]
-_ID = re.compile(r"[A-Za-z0-9._:=-]{1,200}")  # it becomes a part of paths
+_ID = re.compile(r"(?!\.)[^/\\?#%\s]{1,200}")  # it becomes a part of paths
 
 
 class Resource:

@@ -6,16 +6,12 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from ..json_values import moment, whole
-from ..stores import StoreState, SubmissionPlan, SubmissionState
+from ..stores import ReleaseType, StoreState, SubmissionPlan, SubmissionState
 from .app import App, of_version
 from .pages import review_page, version_page
 from .resources import Resource
 from .steps import attached
-from .words import CANCELING, LIVE, ONCE_LIVE, UNRESOLVED
-
-# https://developer.apple.com/help/app-store-connect/update-your-app/release-a-version-update-in-phases
-SHARES = (1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)  # per cent, a day each
-LONGEST_PAUSE = 30  # days in total; then Apple continues
+from .words import APPROVED, CANCELING, LIVE, LONGEST_PAUSE, ONCE_LIVE, SHARES, UNRESOLVED
 
 
 class Meaning(NamedTuple):
@@ -87,8 +83,10 @@ def read_state(app: App, plan: SubmissionPlan) -> StoreState:
         "build": attached(version),
         "url": version_page(app.id, is_live=word in ONCE_LIVE),
         "references": _references(version, submission),
-        **_actor(submission, app.client.key_id),
+        **_actor(submission, word, app.client.key_id),
     }
+    if word == APPROVED and version.text("releaseType") == ReleaseType.SCHEDULED:
+        known["next_step_at"] = moment(version.get("earliestReleaseDate"))
     if word == LIVE:
         return StoreState(**{**known, **_distribution(version)})
     meaning = _meaning(word, submission)
@@ -125,8 +123,9 @@ def _references(version: Resource, submission: Resource | None) -> dict[str, str
     return {name: one.id for name, one in found.items() if one}
 
 
-def _actor(submission: Resource | None, key_id: str) -> dict[str, Any]:
-    """Who acted last: a person, or an API key. Apple's own acts are nobody's.
+def _actor(submission: Resource | None, word: str, key_id: str) -> dict[str, Any]:
+    """Who submitted or withdrew it last: a person, or an API key. Whoever that was, the states
+    after it are the work of Apple and of time.
     https://developer.apple.com/documentation/appstoreconnectapi/actor"""
     acted = (
         [submission.one(n) for n in ("lastUpdatedByActor", "submittedByActor")]
@@ -136,11 +135,11 @@ def _actor(submission: Resource | None, key_id: str) -> dict[str, Any]:
     actor = next((a for a in acted if a and a.text("actorType") in ("USER", "API_KEY")), None)
     if actor is None:
         return {}
-    if actor.text("actorType") == "API_KEY":
-        key = actor.text("apiKeyId")
-        return {"by": f"API key {key}", "is_ours": key == key_id}
+    key = actor.text("apiKeyId")
     name = f"{actor.text('userFirstName')} {actor.text('userLastName')}".strip()
-    return {"by": name or actor.text("userEmail"), "is_ours": False}
+    by = f"API key {key}" if key else name or actor.text("userEmail")
+    is_theirs = word in ("WAITING_FOR_REVIEW", "DEVELOPER_REJECTED") and key != key_id
+    return {"by": by, "is_ours": not is_theirs}
 
 
 def _distribution(version: Resource) -> dict[str, Any]:

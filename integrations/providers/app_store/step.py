@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from ..base import ProviderError
 from ..http import dicts, vendor_words
 from ..stores import SubmissionPlan
-from .app import App
+from .app import App, of_version, version_in
 from .errors import not_yet
 from .resources import Resource
-from .words import EDITABLE
+from .words import EDITABLE, IN_SUBMISSION
 
 References = Mapping[str, str]
 _PROCESSING = 60.0  # seconds between looks at a build that takes 5 to 30 minutes
@@ -74,6 +74,29 @@ class Step(ABC):
                 "Withdraw it first if it has to change.",
             )
         return version
+
+    def draft_version(self) -> Resource:
+        """The version while its build and texts can be changed. One that was added to a submission
+        is taken out of it first, which a later step undoes. Raises NOT_YET then."""
+        version = self.editable_version()
+        if version.text("appVersionState") != IN_SUBMISSION:
+            return version
+        submission = of_version(self.app.submissions(), version)
+        item = self.item(submission, version) if submission else None
+        if item:
+            self.client.delete(item)
+        raise not_yet("version_in_submission", "Apple is taking the version out of its submission.")
+
+    def item(self, submission: Resource, version: Resource) -> Resource | None:
+        """The version in the submission. Apple may leave out what an item is of: then it is ours if
+        the version is in this submission and nothing else is."""
+        items = [one for one in self.app.items(submission) if one.text("state") != "REMOVED"]
+        for item in items:
+            inside = item.one("appStoreVersion")
+            if inside and inside.id == version.id:
+                return item
+        is_alone = len(items) == 1 and version_in(submission) == version.id
+        return items[0] if is_alone else None
 
 
 class VersionStep(Step):

@@ -6,7 +6,7 @@ https://developer.apple.com/documentation/appstoreconnectapi/review-submissions
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, timedelta
 from typing import Any
 
@@ -19,7 +19,7 @@ from .resources import Resource
 from .step import References, Step, VersionStep, is_editable
 from .testflight import STEPS as TESTFLIGHT
 from .texts import by_locale, differing, write
-from .words import AT_APPLE, CANCELING, OPEN, PLATFORM, UNSENT
+from .words import AT_APPLE, CANCELING, ONCE_LIVE, OPEN, PLATFORM, UNRESOLVED, UNSENT
 
 
 class Processed(Step):
@@ -29,28 +29,32 @@ class Processed(Step):
         return {"build_id": self.build().id}
 
     def take(self) -> References:
-        return {"build_id": self.build().id}
+        return self.find() or {}
 
 
 class Encryption(Step):
-    """The answer about export compliance, which is a legal statement: a person's, never ours."""
+    """The answer about export compliance, which is a legal statement: a person's, never ours. Apple
+    takes it once."""
 
     def find(self) -> References | None:
-        answer = self.build().get("usesNonExemptEncryption")
-        if answer is None:
-            return None
-        if answer is not self.plan.uses_encryption:
+        return {} if self._is_answered(self.build()) else None
+
+    def take(self) -> References:
+        build = self.build()
+        if not self._is_answered(build):
+            self.client.update(build, usesNonExemptEncryption=self.plan.uses_encryption)
+        return {}
+
+    def _is_answered(self, build: Resource) -> bool:
+        answer = build.get("usesNonExemptEncryption")
+        if answer is not None and answer is not self.plan.uses_encryption:
             raise ProviderError.refused(
                 "encryption_differs",
                 f"Build {self.plan.build} says itself that it uses "
                 f"{'' if answer else 'no '}non-exempt encryption, unlike the answer given here.",
                 "Give the same answer here, or upload a build that says otherwise.",
             )
-        return {}
-
-    def take(self) -> References:
-        self.client.update(self.build(), usesNonExemptEncryption=self.plan.uses_encryption)
-        return {}
+        return answer is not None
 
 
 class Version(Step):
@@ -78,7 +82,7 @@ class AttachedBuild(Step):
 
     def take(self) -> References:
         build = self.build()
-        self.client.attach(self.editable_version(), "build", "builds", build.id)
+        self.client.attach(self.draft_version(), "build", "builds", build.id)
         return {}
 
 
@@ -99,13 +103,14 @@ class Release(VersionStep):
 
 
 class Notes(VersionStep):
-    """What is new, in each language of the version."""
+    """What is new, in each language of the version. In the first one of an app nothing is."""
 
     def find_in(self, version: Resource) -> References | None:
-        return None if self._missing(self._there(version)) else {}
+        is_first = not any(one.text("appVersionState") in ONCE_LIVE for one in self.app.versions())
+        return {} if is_first or not self._missing(self._there(version)) else None
 
     def take(self) -> References:
-        there = self._there(self.editable_version())
+        there = self._there(self.draft_version())
         write(
             self._missing(there),
             lambda locale, text: self.client.update(there[locale], whatsNew=text),
@@ -113,12 +118,7 @@ class Notes(VersionStep):
         return {}
 
     def _there(self, version: Resource) -> dict[str, Resource]:
-        try:
-            return by_locale(self.app.localizations(version))
-        except ProviderError as error:
-            if error.code != "not_found":
-                raise
-        raise not_yet("version_not_ready", f"Apple is still preparing version {self.plan.version}.")
+        return by_locale(self.app.localizations(version))
 
     def _missing(self, there: Mapping[str, Resource]) -> dict[str, str]:
         ours = {locale: text for locale, text in self.plan.notes.items() if locale in there}
@@ -150,41 +150,26 @@ class ReviewStep(Step):
         version = self.app.version(self.plan)
         if version is None:
             return None
-        submission = of_version(self.app.submissions(), version)
-        if not is_editable(version):
-            return {"submission_id": submission.id} if submission else {}
-        return self.find_before(version)
+        submissions = self.app.submissions()
+        own = of_version(submissions, version)
+        if not is_editable(version) or (own and own.text("state") in AT_APPLE):
+            return {"submission_id": own.id} if own else {}
+        return self.find_in(usable(submissions, version), version)
 
     @abstractmethod
-    def find_before(self, version: Resource) -> References | None:
-        """Its references if it is done for a version that is not at Apple yet."""
-
-    def current(self, version: Resource) -> Resource | None:
-        """The submission that the version is in, or that it can be added to."""
-        submissions = self.app.submissions()
-        usable = [s for s in submissions if s.text("state") in OPEN]
-        own = of_version(usable, version)
-        free = (s for s in usable if s.text("state") == UNSENT and not version_in(s))
-        return own or next(free, None)
+    def find_in(self, submission: Resource | None, version: Resource) -> References | None:
+        """Its references if it is done, for a version that is not at Apple yet."""
 
     def submission(self, version: Resource) -> Resource:
-        found = self.current(version)
+        found = usable(self.app.submissions(), version)
         if found is None:
             raise not_yet("submission_missing", "Apple does not show the review submission yet.")
         return found
 
-    def item(self, submission: Resource, version: Resource) -> Resource | None:
-        for item in self.app.items(submission):
-            inside = item.one("appStoreVersion")
-            if inside and inside.id == version.id and item.text("state") != "REMOVED":
-                return item
-        return None
-
 
 class Review(ReviewStep):
-    def find_before(self, version: Resource) -> References | None:
-        found = self.current(version)
-        return {"submission_id": found.id} if found else None
+    def find_in(self, submission: Resource | None, version: Resource) -> References | None:
+        return {"submission_id": submission.id} if submission else None
 
     def take(self) -> References:
         if any(version_in(s) and s.text("state") == CANCELING for s in self.app.submissions()):
@@ -199,10 +184,11 @@ class Review(ReviewStep):
 class Item(ReviewStep):
     """The version as an item of the submission; after a rejection, that its issues are resolved."""
 
-    def find_before(self, version: Resource) -> References | None:
-        submission = self.current(version)
+    def find_in(self, submission: Resource | None, version: Resource) -> References | None:
         if submission is None:
             return None
+        if submission.text("state") != UNRESOLVED and version_in(submission) == version.id:
+            return {}
         item = self.item(submission, version)
         return {"item_id": item.id} if item and item.text("state") != "REJECTED" else None
 
@@ -222,14 +208,20 @@ class Item(ReviewStep):
 
 
 class Submit(ReviewStep):
-    def find_before(self, version: Resource) -> References | None:
-        found = of_version(self.app.submissions(), version)
-        return {"submission_id": found.id} if found and found.text("state") in AT_APPLE else None
+    def find_in(self, submission: Resource | None, version: Resource) -> References | None:
+        return None
 
     def take(self) -> References:
         submission = self.submission(self.editable_version())
         self.client.update(submission, submitted=True)
         return {"submission_id": submission.id}
+
+
+def usable(submissions: Iterable[Resource], version: Resource) -> Resource | None:
+    """The submission that the version is in, or that it can be added to."""
+    still_open = [one for one in submissions if one.text("state") in OPEN]
+    free = (one for one in still_open if one.text("state") == UNSENT and not version_in(one))
+    return of_version(still_open, version) or next(free, None)
 
 
 def release_attributes(plan: SubmissionPlan) -> dict[str, Any]:

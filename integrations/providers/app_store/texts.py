@@ -8,7 +8,6 @@ from .errors import not_yet
 from .resources import Resource
 
 _MOST = 20  # texts that one call writes
-NOTES_LIMIT = 4000  # characters
 
 
 def by_locale(localizations: Iterable[Resource]) -> dict[str, Resource]:

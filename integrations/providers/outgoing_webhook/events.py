@@ -17,6 +17,8 @@ EVENTS = (
     "release.released",
     "release.not_submitted",
     "release.not_released",
+    "submission.rejected",
+    "submission.needs_person",
     "build.queued",
     "build.waiting",
     "build.started",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from integrations.providers.app_store.tests import answers as app_store_app
 from integrations.providers.app_store.tests import test_provider as app_store
 from integrations.providers.ci import BuildHandle
 from integrations.providers.github.provider import GitHub
@@ -237,5 +238,45 @@ def _of_stores() -> Iterator[Asked]:
         return play_store.make().verify()
 
     yield Asked("verify", "app store", "/v1/apps", apple, apples, {})
+    yield from _of_submissions()
     yield Asked("verify", "play store", "/token", google, googles, {})
     yield Asked("verify", "play store", play_store.RELEASES, google, googles, {})
+
+
+def _of_submissions() -> Iterator[Asked]:
+    """An app with a version that is ready to be submitted."""
+    ours = app_store_app
+    draft = ours.version(attached=ours.build(), phased=ours.phased("ACTIVE"))
+    submission = ours.submission("READY_FOR_REVIEW", draft)
+    plan = ours.plan(notes={"en-US": "Faster.", "de-DE": "Neu."}, groups=["Public"])
+    items, texts = "/v1/reviewSubmissions/s1/items", ours.localizations_of("1.5.0")
+
+    def routes() -> Routes:
+        told = ours.told(draft, submissions=[submission])
+        return told | {
+            items: ours.document([ours.item("READY_FOR_REVIEW", draft)]),
+            "/v1/reviewSubmissions": ours.document(submission, 201),
+            "/v1/reviewSubmissions/s1": ours.document(submission),
+        }
+
+    def preflight(_: Wire) -> Any:
+        return list(ours.make().preflight(plan))
+
+    def read(_: Wire) -> Any:
+        return ours.make().read_submission(plan)
+
+    def found(step: str) -> Callable[[Wire], Any]:
+        return lambda _: ours.make().find_step(step, plan)
+
+    def taken(step: str) -> Callable[[Wire], Any]:
+        return lambda _: ours.make().take_step(step, plan)
+
+    lists = (ours.BUILDS, ours.VERSIONS, ours.SUBMISSIONS, ours.GROUPS, texts)
+    for path in (ours.APP, *lists):
+        yield Asked("verify", "apple preflight", path, preflight, routes, {})
+    for path in (ours.VERSIONS, ours.SUBMISSIONS):
+        yield Asked("read", "apple state", path, read, routes, {})
+        yield Asked("find", "apple find", path, found("review"), routes, {})
+    yield Asked("before", "apple review", ours.SUBMISSIONS, taken("review"), routes, {})
+    yield Asked("send", "apple review", "/v1/reviewSubmissions", taken("review"), routes, {})
+    yield Asked("before", "apple submit", ours.VERSIONS, taken("submit"), routes, {})

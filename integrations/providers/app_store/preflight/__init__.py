@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from ...base import Check, ProviderError
+from ...base import Check, Level, Outcome, ProviderError
 from ...http import guarded
 from ...stores import SubmissionPlan
 from .. import pages
@@ -19,6 +19,7 @@ from .about import age_rating, app_information, review_contact
 from .build import build, encryption
 from .facts import Facts
 from .notes import notes
+from .screenshots import screenshots
 from .submission import submission
 from .testers import testers
 from .version import release_type, version
@@ -31,6 +32,7 @@ _CHECKS: Mapping[str, Callable[[Facts], Iterable[Check]]] = {
     "release_type": release_type,
     "submission": submission,
     "notes": notes,
+    "screenshots": screenshots,
     "age_rating": age_rating,
     "app_information": app_information,
     "review_contact": review_contact,
@@ -50,8 +52,8 @@ def preflight(open_app: Callable[[], App], plan: SubmissionPlan) -> Iterator[Che
     yield Check.untested("role", "Apple does not report the key's role. It has to be App Manager.")
     yield Check.untested(
         "rest",
-        "Apple reports problems with screenshots, prices and the answers on privacy only when the "
-        "version is submitted.",
+        "Apple reports problems with prices, with the answers on privacy, and with screenshots for "
+        "each device only when the version is submitted.",
     )
 
 
@@ -78,4 +80,7 @@ def _failure(name: str, error: ProviderError) -> Check:
         "bad_credentials": pages.KEYS,
         "forbidden": pages.KEYS,
     }
-    return replace(Check.from_error(name, error), url=urls.get(error.code, pages.CONSOLE))
+    check = replace(Check.from_error(name, error), url=urls.get(error.code, pages.CONSOLE))
+    if error.outcome is Outcome.NOT_YET:  # the steps wait for it, too
+        return replace(check, level=Level.WARNING, is_temporary=True)
+    return check

@@ -69,6 +69,14 @@ def app_information(facts: Facts) -> Checks:
             "Set it under App Information > Content Rights.",
             url=url,
         )
+    if facts.model and not facts.is_submitted and not facts.model.text("copyright"):
+        yield failed(
+            name,
+            "copyright_missing",
+            "The version names nobody who has the copyright.",
+            "Enter it on the version's page, under General Information.",
+            url=version_page(facts.app.id),
+        )
     if facts.info and facts.info.one("primaryCategory") is None:
         yield failed(
             name,

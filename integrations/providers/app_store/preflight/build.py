@@ -35,14 +35,13 @@ def _missing(facts: Facts, name: str) -> Check:
         return _bad(facts, "build_invalid", f"Apple refused {name}: {reasons}")
     if upload is not None:
         return _processing(facts, name)
-    check = failed(
+    return failed(
         "build",
         "build_missing",
         f"App Store Connect has no {name}.",
         "Check that the pipeline uploads it, and that both numbers are those of the build.",
         url=testflight_page(facts.app.id),
     )
-    return replace(check, is_temporary=True)
 
 
 def _processing(facts: Facts, name: str) -> Check:

@@ -43,6 +43,10 @@ class Facts:
         edited = (info for info in found if info.text("state") not in _LIVE_INFO)
         return next(edited, found[0] if found else None)
 
+    @cached_property
+    def localizations(self) -> list[Resource]:
+        return self.app.localizations(self.model) if self.model else []
+
     @property
     def own(self) -> Resource | None:
         """The version of the plan, if it is there already."""

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from ..pages import version_page
 from ..resources import Resource
-from ..texts import NOTES_LIMIT, by_locale, written
+from ..texts import by_locale, written
+from ..words import NOTES_LIMIT
 from .facts import Facts
 from .made import Checks, failed, warning
 
@@ -15,10 +16,18 @@ def notes(facts: Facts) -> Checks:
     yield from _too_long(facts)
     if facts.model is None or facts.is_submitted:
         return
-    there = by_locale(facts.app.localizations(facts.model))
+    there = by_locale(facts.localizations)
     yield from _unknown(facts, there)
-    if facts.earlier:  # in a first version, nothing is new
+    if facts.earlier:
         yield from _missing(facts, there)
+    elif facts.plan.notes:
+        yield warning(
+            "notes",
+            "first_version",
+            "The first version of an app has no text about what is new.",
+            "The text is not used.",
+            url=version_page(facts.app.id),
+        )
 
 
 def _too_long(facts: Facts) -> Checks:

@@ -5,6 +5,7 @@ https://developer.apple.com/help/app-store-connect/manage-submissions-to-app-rev
 
 from __future__ import annotations
 
+from ..app import version_in
 from ..pages import review_page
 from ..resources import Resource
 from ..words import AT_APPLE, CANCELING, UNRESOLVED, UNSENT
@@ -56,26 +57,34 @@ def _of_another_version(facts: Facts, one: Resource, inside: Resource) -> Checks
 
 
 def _of_this_version(facts: Facts, one: Resource) -> Checks:
-    if one.text("state") == UNRESOLVED:
+    url = review_page(facts.app.id, one.id)
+    if one.text("state") == UNRESOLVED and facts.is_submitted:
+        yield failed(
+            _NAME,
+            "other_item_rejected",
+            "Apple rejected another item that was submitted with this version.",
+            "Resolve it or remove it in App Store Connect, and submit the rest there.",
+            url=url,
+        )
+    elif one.text("state") == UNRESOLVED:
         yield warning(
             _NAME,
             "rejected_before",
             "Apple rejected this version before.",
             "Check in the Resolution Center that every issue is mended.",
-            url=review_page(facts.app.id, one.id),
+            url=url,
         )
 
 
 def _sent_along(facts: Facts, one: Resource, own: str) -> Checks:
     """The submission that is used for the version, and everything that is in it."""
-    items = (i for i in facts.app.items(one) if i.text("state") != "REMOVED")
-    versions = [item.one("appStoreVersion") for item in items]
-    others = [version for version in versions if version is None or version.id != own]
-    if others:
+    items = [item for item in facts.app.items(one) if item.text("state") != "REMOVED"]
+    others = len(items) - (1 if own and version_in(one) == own else 0)
+    if others > 0:
         yield warning(
             _NAME,
             "other_items",
-            f"The submission being prepared contains other items ({len(others)}), which are sent "
+            f"The submission being prepared contains other items ({others}), which are sent "
             "to Apple with this version.",
             "Remove them in App Store Connect if they are not to be reviewed now.",
             url=review_page(facts.app.id, one.id),
