@@ -68,21 +68,8 @@ def error_from(
             hint="Invite its email address in Play Console > Users and permissions. The "
             "permission may take up to two days to work.",
         )
-    if answer.status_code == 404 and google_text.startswith("Track not found"):
-        return ProviderError.refused(
-            "track_not_found",
-            f"Google says: {google_text}",
-            "Choose another track, or create this one in Play Console > Testing.",
-        )
     if answer.status_code == 404:
-        return error_from_status(
-            LABEL,
-            404,
-            code="app_not_found",
-            message="Google Play has no app with this package name.",
-            hint="Check the spelling. The first version of an app must be uploaded manually in "
-            "the Play Console.",
-        )
+        return _not_found(google_text)
     if answer.status_code == 401:
         return error_from_status(LABEL, 401, message="Google refused the token.", hint=KEY_HINT)
     return error_from_status(
@@ -90,6 +77,30 @@ def error_from(
         answer.status_code,
         retry_after=answer.headers.get("Retry-After"),
         message=f"Google says: {google_text}" if google_text and answer.status_code < 500 else "",
+    )
+
+
+def _not_found(google_text: str) -> ProviderError:
+    if google_text.startswith("Track not found"):
+        return ProviderError.refused(
+            "track_not_found",
+            f"Google says: {google_text}",
+            "Choose another track, or create this one in Play Console > Testing.",
+        )
+    if google_text.startswith("Method not found"):
+        return ProviderError.refused(
+            "releases_unknown",
+            "Google Play lists no releases for this service account, so delivr cannot see how they "
+            "stand.",
+            "See Play Console. The rest of the release is not affected.",
+        )
+    return error_from_status(
+        LABEL,
+        404,
+        code="app_not_found",
+        message="Google Play has no app with this package name.",
+        hint="Check the spelling. The first version of an app must be uploaded manually in the "
+        "Play Console.",
     )
 
 

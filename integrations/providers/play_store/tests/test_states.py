@@ -138,6 +138,13 @@ def test_an_unknown_track_is_said(google, store):
     assert caught.value.code == "track_not_found"
 
 
+def test_an_account_without_a_list_of_releases_is_said(google, store):
+    google.faults["GET", "releases"] = [Refusal("Method not found.", status=404).reply]
+    with pytest.raises(ProviderError) as caught:
+        read(store)
+    assert caught.value.code == "releases_unknown"
+
+
 def test_managed_publishing_waits_for_a_person(google, store):
     google.is_managed = google.reviews = True
     done = store.take_step("promote", PLAN)
