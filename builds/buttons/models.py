@@ -13,6 +13,8 @@ from delivr.ids import PrefixedIdField
 from delivr.tenants.models import TenantOwned, unique_per_tenant
 from integrations.models import CommunicationIntegration
 
+LINK = "{link}"  # within an answer: what links the person's account
+
 
 class PressState(models.TextChoices):
     NEW = "NEW", _("New")
