@@ -57,7 +57,8 @@ class ButtonPress(TenantOwned):
         indexes: ClassVar = [
             models.Index(
                 fields=["next_at"], name="button_press_due", condition=models.Q(state="NEW")
-            )
+            ),
+            models.Index(fields=["pressed_at"], name="button_press_old"),  # to delete them
         ]
 
     def __str__(self) -> str:

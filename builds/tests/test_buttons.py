@@ -313,6 +313,17 @@ def test_connections_of_one_app_share_a_listener(wired: Wired, failed: Build) ->
     assert gone.pk not in str(found)
 
 
+def test_a_press_is_for_the_connections_that_are_left(wired: Wired, failed: Build) -> None:
+    listener = Listener()
+    [key] = listener._apps = apps()
+    CommunicationIntegration.objects.update(disconnected_at=timezone.now())
+    listener.take(key, press_of(failed))
+    assert not ButtonPress.objects.exists()
+    CommunicationIntegration.objects.update(disconnected_at=None)
+    listener.take(key, press_of(failed))
+    assert ButtonPress.objects.get().communication == wired.slack
+
+
 # --- The connection that presses come through -----------------------------------------------------
 
 
@@ -327,12 +338,12 @@ def heard(
     found: list[Press] = []
     arrived = threading.Event()
 
-    def take(_key: str, press: Press) -> None:
+    def take(_self: Listener, _key: str, press: Press) -> None:
         found.append(press)
         arrived.set()
 
     monkeypatch.setattr("builds.buttons.listening.apps", lambda: {connection.pk: [connection]})
-    monkeypatch.setattr("builds.buttons.listening.take", take)
+    monkeypatch.setattr(Listener, "take", take)
     listener = Listener()
     thread = threading.Thread(target=listener.run)
     thread.start()
