@@ -3,7 +3,6 @@
 import json
 import logging
 import re
-import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from urllib.parse import parse_qs, urlsplit
@@ -293,21 +292,6 @@ def test_what_is_refused_in_one_form_is_said_in_a_simpler_one(wire, word, field)
     posted = post(message=Message(text="x", detail="y", thread="1.2", broadcast=True))
     assert posted.id
     assert wire.count("/api/chat.postMessage") == 2
-
-
-def test_another_try_is_a_second_later(wire, monkeypatch):
-    begun = []
-
-    def answer(seen):
-        begun.append(time.monotonic())
-        word = {"ok": False, "error": "invalid_blocks"}
-        return Reply(word if "blocks" in json.loads(seen.body) else payload("chat.postMessage__ok"))
-
-    monkeypatch.setattr(Slack, "pace", timedelta(seconds=1))
-    wire.routes["/api/chat.postMessage"] = answer
-    post(message=Message(text="x", detail="y"))
-    assert len(begun) == 2
-    assert begun[1] - begun[0] >= 1
 
 
 def test_a_message_whose_thread_is_gone_is_found_in_the_channel(wire):
