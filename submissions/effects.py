@@ -223,6 +223,7 @@ class DoAct(InStore):
             row.step = sum(one <= share for one in row.shares)
         if act is Act.COMPLETE:
             row.percent, row.step = PUBLIC, len(row.shares)
+        row.next_step_at = None  # the next look tells it
         row.changed_at = clock.now()  # look again soon
         set_state(row, AFTER_ACT.get(act, SubmissionState(row.state)), cause=effect.pk)
         note(row, _done_words(act, share))
