@@ -69,6 +69,7 @@ APP_IDENTIFIER = "com.dream11.app"
 APPLE_ISSUER_ID = "5a5d0b0c-0000-4000-8000-5a4db0c50001"
 APPLE_KEY_ID = "SANDBOX001"
 APPLE_FORBIDDEN_KEY_ID = "SANDBOX403"  # same key file; its role may not read apps
+APPLE_DEVELOPER_KEY_ID = "SANDBOXDEV"  # same key file; its role may read, and not submit
 APPLE_NO_AGREEMENT_KEY_ID = "SANDBOXAGR"  # same key file; a paid-apps agreement is missing
 
 GOOGLE_CLIENT_EMAIL = "delivr@sandbox-project.iam.gserviceaccount.com"

@@ -79,7 +79,7 @@ class SandboxState(Shared):
         self.slack = Chat(self)
         self.listeners = Listeners(self)
         self.jira = Tickets(self)
-        self.stores = Stores(self)
+        self.stores = Stores(self, sender=self.sender)
 
     def advance(self, seconds: float) -> None:
         """Move the clock forward: quiet periods end, builds finish, issues become searchable."""
@@ -95,6 +95,7 @@ class SandboxState(Shared):
             self.actions.settle(self.clock())
             self.pipelines.settle(self.clock())
             self.receivers.settle(self.clock())
+            self.stores.settle()
 
     def restart_jenkins(self, *, starting: int = 5, loading: int = 5) -> None:
         """The next `starting` requests get Jenkins' start page, the next `loading` ones find no

@@ -6,7 +6,9 @@ import secrets
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from sandbox.apple.store import AppStore
 from sandbox.shared import Shared
+from sandbox.webhooks import Sender
 
 EDIT_LIFETIME = 3600.0  # seconds
 
@@ -19,8 +21,9 @@ class Edit:
 
 
 class Stores:
-    def __init__(self, shared: Shared) -> None:
+    def __init__(self, shared: Shared, *, sender: Sender) -> None:
         self._shared = shared
+        self.apple = AppStore(shared, sender=sender)
         self.edits: dict[str, Edit] = {}
         self.google_tokens: dict[str, tuple[float, str]] = {}  # token -> (real expiry, scope)
 
@@ -40,8 +43,14 @@ class Stores:
             return edit
         return None
 
+    def settle(self) -> None:
+        """Apply everything that is due."""
+        self.apple.settle()
+
     def dump(self) -> dict[str, Any]:
-        return {"edits": [asdict(edit) for edit in self.edits.values()]}
+        return {"edits": [asdict(edit) for edit in self.edits.values()], "apple": self.apple.dump()}
 
     def load(self, data: dict[str, Any]) -> None:
         self.edits = {item["id"]: Edit(**item) for item in data["edits"]}
+        if "apple" in data:  # older snapshots lack it
+            self.apple.load(data["apple"])

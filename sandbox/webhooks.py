@@ -228,6 +228,19 @@ class Sender:
         headers["Content-Type"] = "application/json"
         self._waiting.put(Delivery(url, content, headers, facts, self._generation, "any_ci"))
 
+    def deliver(
+        self,
+        url: str,
+        body: bytes,
+        headers: dict[str, str],
+        facts: dict[str, Any],
+        *,
+        provider: str,
+        answered: Callable[[int | str], None] | None = None,
+    ) -> None:
+        """Queue a delivery that its provider has signed itself."""
+        self._waiting.put(Delivery(url, body, headers, facts, self._generation, provider, answered))
+
     def build_started(self, job: Job, build: Build) -> None:
         self._report(job, build, "RUNNING", ("QUEUED", "STARTED"))
 
