@@ -73,6 +73,7 @@ APPLE_DEVELOPER_KEY_ID = "SANDBOXDEV"  # same key file; its role may read, and n
 APPLE_NO_AGREEMENT_KEY_ID = "SANDBOXAGR"  # same key file; a paid-apps agreement is missing
 
 GOOGLE_CLIENT_EMAIL = "delivr@sandbox-project.iam.gserviceaccount.com"
+GOOGLE_CI_CLIENT_EMAIL = "ci@sandbox-project.iam.gserviceaccount.com"  # a second account
 GOOGLE_TOKEN_URI = "https://oauth2.googleapis.com/token"
 
 
@@ -102,12 +103,20 @@ class Accounts:
         return key.public_key()
 
     @cached_property
+    def google_ci_service_account(self) -> dict[str, str]:
+        """A second account with a key of its own, as CI has one beside delivr's."""
+        path = self.state_dir / "google-ci-service-account.json"
+        document = _keep(path, lambda: _new_service_account(GOOGLE_CI_CLIENT_EMAIL))
+        parsed: dict[str, str] = json.loads(document)
+        return parsed
+
+    @cached_property
     def google_public_key(self) -> rsa.RSAPublicKey:
-        pem = self.google_service_account["private_key"].encode()
-        key = serialization.load_pem_private_key(pem, password=None)
-        if not isinstance(key, rsa.RSAPrivateKey):
-            raise TypeError("google-service-account.json holds no RSA key")
-        return key.public_key()
+        return _public_key(self.google_service_account)
+
+    @cached_property
+    def google_ci_public_key(self) -> rsa.RSAPublicKey:
+        return _public_key(self.google_ci_service_account)
 
     def as_dict(self, base_url: str) -> dict[str, Any]:
         """All credentials by family, with the field names of delivr's API; `workflows` and
@@ -236,13 +245,20 @@ def _new_apple_key() -> str:
     return _pem(ec.generate_private_key(ec.SECP256R1()))
 
 
-def _new_service_account() -> str:
+def _public_key(account: dict[str, str]) -> rsa.RSAPublicKey:
+    key = serialization.load_pem_private_key(account["private_key"].encode(), password=None)
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise TypeError("the service account's file holds no RSA key")
+    return key.public_key()
+
+
+def _new_service_account(email: str = GOOGLE_CLIENT_EMAIL) -> str:
     document = {
         "type": "service_account",
         "project_id": "sandbox-project",
         "private_key_id": secrets.token_hex(20),
         "private_key": _pem(rsa.generate_private_key(public_exponent=65537, key_size=2048)),
-        "client_email": GOOGLE_CLIENT_EMAIL,
+        "client_email": email,
         "client_id": "100000000000000000001",
         "auth_uri": "https://accounts.google.com/o/oauth2/auth",
         "token_uri": GOOGLE_TOKEN_URI,

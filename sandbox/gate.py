@@ -10,6 +10,7 @@ import json
 import select
 import socket
 import struct
+import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NoReturn
@@ -42,6 +43,8 @@ PREFIXES = {
     "/teams": "teams",
 }
 BODY_LIMIT = 5_000_000  # bytes
+UPLOADS = "/play/upload/"
+UPLOAD_LIMIT, PIECE = 4_000_000_000, 1 << 20  # bytes
 LONGEST_DRIP = 120.0  # seconds
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
@@ -93,7 +96,10 @@ class Gate:
         method = environ["REQUEST_METHOD"]
         fault = self.state.faults.strike(provider, method, below)
         facts = {"provider": provider, "method": method, "path": below}
-        answer = self._answer(environ, provider, fault, facts)
+        try:
+            answer = self._answer(environ, provider, fault, facts)
+        finally:
+            environ["wsgi.input"].close()  # which may be a file
         return answer(environ, start_response)
 
     def _answer(
@@ -188,10 +194,25 @@ def _read_body(environ: Environ) -> None:
     unread bytes would reset it even where no reset is intended."""
     length = str(environ.get("CONTENT_LENGTH") or 0)
     known = int(length) if length.isdecimal() else 0
+    if environ["PATH_INFO"].startswith(UPLOADS):
+        _keep_on_disk(environ, known)
+        return
     size = BODY_LIMIT if environ.get("wsgi.input_terminated") else min(known, BODY_LIMIT)
     body = environ["wsgi.input"].read(size) if size else b""
     environ["wsgi.input"] = io.BytesIO(body)
     environ["CONTENT_LENGTH"] = str(len(body))
+
+
+def _keep_on_disk(environ: Environ, known: int) -> None:
+    """The same for a body that may be too large for the memory."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115 -- closed with the request
+    left = UPLOAD_LIMIT if environ.get("wsgi.input_terminated") else min(known, UPLOAD_LIMIT)
+    while left and (piece := environ["wsgi.input"].read(min(PIECE, left))):
+        file.write(piece)
+        left -= len(piece)
+    environ["CONTENT_LENGTH"] = str(file.tell())
+    file.seek(0)
+    environ["wsgi.input"] = file
 
 
 def _has_left(connection: socket.socket) -> bool:

@@ -151,6 +151,7 @@ class Receivers:
         """In the words in which every CI server of the sandbox is recorded."""
         parameters = {**build.data.get("parameters", {}), "DELIVR_BUILD_ID": build.build_id}
         names = {"job": build.receiver, "number": build.number}
+        names |= {name: build.data.get(name, "") for name in ("version", "platform")}
         self._shared.record(kind, "any_ci", parameters=parameters, **names, **facts)
 
     # Snapshot

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sandbox import store_uploads
 from sandbox.actions import Actions
 from sandbox.chat import Chat
 from sandbox.ci import Ci
@@ -80,6 +81,12 @@ class SandboxState(Shared):
         self.listeners = Listeners(self)
         self.jira = Tickets(self)
         self.stores = Stores(self, sender=self.sender)
+
+    def record(self, kind: str, provider: str, **facts: Any) -> None:
+        """Also let the stores have what a CI server has built."""
+        super().record(kind, provider, **facts)
+        if kind == "build.finished":
+            store_uploads.take(self.stores, facts)
 
     def advance(self, seconds: float) -> None:
         """Move the clock forward: quiet periods end, builds finish, issues become searchable."""
