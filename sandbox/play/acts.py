@@ -5,15 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sandbox import accounts as known
 from sandbox.play import reviews
 from sandbox.play.app import DECLARATIONS, PUBLISHED, App, Release
-from sandbox.play.store import RIGHTS
-
-if TYPE_CHECKING:
-    from sandbox.play.store import Play
+from sandbox.play.base import RIGHTS
+from sandbox.play.store import Play
 
 Facts = dict[str, Any]
 SWITCHES = {
