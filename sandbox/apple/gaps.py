@@ -182,4 +182,4 @@ def in_words(trouble: Trouble) -> str:
     """For people: a refusal, with everything that it says is missing."""
     every = trouble.errors[0].get("meta", {}).get("associatedErrors", {})
     found = [one["detail"] for errors in every.values() for one in errors]
-    return " ".join([str(trouble), *dict.fromkeys(found)])
+    return " · ".join([str(trouble), *dict.fromkeys(found)])

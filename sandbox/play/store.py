@@ -25,6 +25,7 @@ MINUTE = 60.0  # seconds
 class Settings:
     queries_per_minute: int = 3000
     has_summaries: bool = True  # False: the account cannot list releases without an edit
+    ci_uploads: bool = True  # False: CI leaves its bundles to be uploaded by others
 
 
 class Play(Base):
