@@ -12,7 +12,7 @@ from typing import Any
 from django.db.models import F
 
 from builds.cancelling import cancel_release
-from builds.models import Build, BuildEvent
+from builds.models import Build, BuildEvent, WebhookDelivery
 from builds.triggering import trigger_builds
 from delivr import outbound
 from delivr.effects.models import Effect
@@ -78,7 +78,7 @@ def ensure_history(
     builds = Build.objects.filter(release_pipeline__release__in=ids)
     _wait_until(lambda: not builds.exclude(log_at=None).exists())
     for past, release in made.items():
-        _date_back(release, past)
+        date_back(release, past)
     return list(made.values())
 
 
@@ -135,12 +135,11 @@ def _wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def _date_back(release: Release, past: PastRelease) -> None:
+def date_back(release: Release, past: PastRelease) -> None:
     """Move the release into the past, and give its builds realistic durations."""
     ago = timedelta(days=past.days_ago)
-    Release.objects.filter(pk=release.pk).update(
-        created_at=F("created_at") - ago, updated_at=F("updated_at") - ago
-    )
+    row = Release.objects.filter(pk=release.pk)
+    _shift(row, ("created_at", "updated_at", "branch_checked_at"), ago)
     for pipeline in ReleasePipeline.objects.filter(release=release):
         _spread(pipeline.builds.order_by("attempt"), ago, past.minutes)
     builds = Build.objects.filter(release_pipeline__release=release)
@@ -166,9 +165,17 @@ def _spread(builds: Iterable[Build], ago: timedelta, minutes: int) -> None:
         begin = build.created_at - ago + timedelta(minutes=number * (minutes + 15))
         started = begin + timedelta(minutes=1 + number)
         Build.objects.filter(pk=build.pk).update(
-            created_at=begin, started_at=started, finished_at=started + timedelta(minutes=minutes)
+            created_at=begin,
+            started_at=started,
+            finished_at=started + timedelta(minutes=minutes),
+            # A poll that confirms the end must not bring the sandbox's times back.
+            server_started_at=started,
+            poll_at=None,
         )
-        _shift(BuildEvent.objects.filter(build=build), ("at",), build.created_at - begin)
+        moved = build.created_at - begin
+        _shift(BuildEvent.objects.filter(build=build), ("at",), moved)
+        received = WebhookDelivery.objects.filter(build=build)
+        _shift(received, ("received_at", "settled_at", "confirmed_at"), moved)
 
 
 def _shift(rows: Any, names: tuple[str, ...], ago: timedelta) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from django.utils.translation import gettext as _
+
 from delivr.effects.models import Effect, EffectState
 from releases.messages.in_place import EDIT, POST, message_of
 from releases.models import Release, ReleaseTarget
@@ -110,8 +112,16 @@ def _newest(post: Effect, edits: Sequence[Effect], now: datetime) -> SentEffect:
     last = max(edits, key=lambda edit: edit.created_at, default=post)
     is_posted = post.state == EffectState.DONE
     sent = SentEffect.of(last if is_posted and last.state != EffectState.CANCELLED else post, now)
-    url = web_address(post.result.get("url"))
-    return replace(sent, text=notice_words(last.payload), url=url)
+    text = notice_words(last.payload)
+    if _tells_status(post):
+        text = _("Status of the release: %(status)s") % {"status": text}
+    return replace(sent, text=text, url=web_address(post.result.get("url")))
+
+
+def _tells_status(post: Effect) -> bool:
+    """The first message of a release is edited to say how the release stands. An event of its own
+    may say the same."""
+    return bool(post.payload.get("kept")) and not post.build_id
 
 
 def _same_message(post: Effect) -> str:
