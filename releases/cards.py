@@ -101,6 +101,7 @@ class PipelineCard:
 
     id: str
     platform: str
+    title: str  # the platform, or what tells it from others for the same platform
     name: str
     provider: str
     provider_label: str
@@ -186,6 +187,7 @@ def card_of(
     return PipelineCard(
         id=pipeline.pipeline_id,
         platform=pipeline.get_platform_display(),
+        title=pipeline.title,
         name=str(connection),
         provider=connection.slug,
         provider_label=connection.kind_label,
