@@ -145,6 +145,12 @@ class PipelineCard:
         return self.job in self.name
 
     @property
+    def subtitle(self) -> str:
+        """What the title leaves out."""
+        is_named = self.title == self.name
+        return f"{self.provider_label} · {self.platform}" if is_named else self.name
+
+    @property
     def newest(self) -> Attempt | None:
         return next(iter(self.attempts), None)
 

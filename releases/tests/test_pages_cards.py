@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -190,5 +191,8 @@ def test_pipelines_for_one_platform_are_told_apart(member: Client, setup: Setup)
     text = text_of(page(member, release))
     assert "Not triggered yet: Night." in text
     assert f"{setup.ios_job} build triggered" in text
+    headings = re.findall(r'-title">\s*(.*?)\s*<', page(member, release).content.decode())
+    assert {str(setup.ios_job), "Night"} <= set(headings)  # axe: landmarks have unique names
+    assert "Jenkins · iOS" in text
     for hidden in ("Trigger build (Night)", f"Stop ({setup.ios_job})"):
         assert hidden in text
