@@ -449,13 +449,17 @@ class ReleasePipeline(TenantOwned):
         return sum(row.platform == self.platform for row in rows) > 1
 
     @property
+    def title(self) -> str:
+        """The platform; of twins the pipeline's name, which tells them apart."""
+        return str(self.pipeline) if self.has_twin else self.get_platform_display()
+
+    @property
     def build_name(self) -> str:
         """Its newest build: `iOS`, `iOS #245`, `iOS #251 RC 2`; of twins with the pipeline's name,
         `Nightly #245`."""
-        name = str(self.pipeline) if self.has_twin else self.get_platform_display()
         number = f"#{self.build_number}" if self.build_number else ""
         candidate = candidate_words(self.candidate) if self.candidate > 1 else ""
-        return " ".join(filter(None, (name, number, candidate)))
+        return " ".join(filter(None, (self.title, number, candidate)))
 
     @property
     def is_moving(self) -> bool:
