@@ -48,6 +48,8 @@ def _phased(store: AppStore, facts: Facts) -> Record:
 
 def upload(store: AppStore, facts: Facts) -> Record:
     """A build: `version`, `number`, and `platform`, `audience` and `encryption` if they differ."""
+    if not facts.get("version") or not facts.get("number"):
+        raise ValueError("a build needs a version and a number")
     return builds.upload(
         store,
         str(facts["version"]),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sandbox.apple import versions
 from sandbox.apple.records import Record
 from sandbox.apple.seed import APP, DISPLAY, NEW_QUESTIONS, QUESTIONS, answer, localization
-from sandbox.apple.trouble import OTHER_STATE, needed, needed_relationship, said
+from sandbox.apple.trouble import OTHER_STATE, Trouble, needed, needed_relationship, said
 
 if TYPE_CHECKING:
     from sandbox.apple.store import AppStore
@@ -156,3 +156,10 @@ def apply(store: AppStore, version: Record, name: str, is_missing: bool) -> None
             records.remove(words)
         if is_missing:
             localization(records, version, SECOND_LOCALE)
+
+
+def in_words(trouble: Trouble) -> str:
+    """For people: a refusal, with everything that it says is missing."""
+    every = trouble.errors[0].get("meta", {}).get("associatedErrors", {})
+    found = [one["detail"] for errors in every.values() for one in errors]
+    return " ".join([str(trouble), *dict.fromkeys(found)])

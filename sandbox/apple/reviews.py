@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sandbox.apple import gaps, versions
 from sandbox.apple.records import Record, apple_time
 from sandbox.apple.seed import APP
-from sandbox.apple.trouble import OTHER_STATE, Trouble, conflict, said, unfit, wrong_state
+from sandbox.apple.trouble import Trouble, conflict, said, unfit, wrong_state
 
 if TYPE_CHECKING:
     from sandbox.apple.store import AppStore
@@ -257,9 +257,3 @@ def settle_version(store: AppStore, version: Record) -> None:
     if ready is not None and store.now >= ready:
         del version.private["ready_at"]
         versions.set_state(store, version, "READY_FOR_REVIEW")
-
-
-def unresolved(error: Trouble) -> str:
-    """For people: what a refused submission lacks."""
-    every = error.errors[0].get("meta", {}).get("associatedErrors", {})
-    return "; ".join(one["detail"] for errors in every.values() for one in errors) or OTHER_STATE
