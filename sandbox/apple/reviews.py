@@ -52,7 +52,8 @@ def add_item(store: AppStore, submission: Record, name: str, thing: list[str]) -
         submission.one["appStoreVersionForReview"] = version.key
         version.private["ready_at"] = store.now + store.settings.item_ready_seconds
         settle_version(store, version)
-    store.record("submission.item", submission=submission.id, item=name)
+    facts = {"item": name, "version": version["versionString"] if version else ""}
+    store.record("submission.item", submission=submission.id, **facts)
     return item
 
 

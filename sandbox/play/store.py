@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sandbox import accounts as known
-from sandbox.play.app import App, first_app
+from sandbox.play.app import App, Release, first_app
 from sandbox.play.bundles import LARGEST_CODE, make, read
 from sandbox.play.edits import Edit, Edits, apply
 from sandbox.play.trouble import Trouble, forbidden
@@ -47,6 +47,15 @@ class Play:
 
     def record(self, kind: str, **facts: Any) -> None:
         self._shared.record(kind, self._provider, **facts)
+
+    def record_rollout(self, app: App, track: str, before: list[Release], *, by: str) -> None:
+        """Each release whose status or share is not as it was `before`."""
+        old = {tuple(one["versionCodes"]): _reach(one) for one in before}
+        for one in app.tracks[track]:
+            codes, (status, fraction) = one["versionCodes"], _reach(one)
+            if old.get(tuple(codes)) != (status, fraction):
+                facts = {"codes": codes, "status": status, "fraction": fraction, "by": by}
+                self.record("rollout.changed", package=app.package, track=track, **facts)
 
     def touch(self) -> None:
         self._shared.touch()
@@ -101,6 +110,10 @@ class Play:
         self.apps = {item["package"]: App(**item) for item in data["apps"]}
         self.edits.load(data["edits"])
         self.rights = data["rights"]
+
+
+def _reach(release: Release) -> tuple[str, float | None]:
+    return release["status"], release.get("userFraction")
 
 
 def _hashes(package: str, code: int, version: str) -> dict[str, str]:

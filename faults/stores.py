@@ -1,0 +1,147 @@
+"""F1f, F2i, F18 and F19: faults while releases go through the stores."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from delivr.effects.models import Effect, EffectState
+from faults.clients import Client, run_concurrently
+from faults.killing import killer, lossy
+from faults.outcome import SETTLE, Options, Outcome, judge
+from faults.repository import NOT_SENT, SENT, killed_at
+from faults.rollouts import (
+    APP_STORE,
+    PLAY_STEPS,
+    PLAY_STORE,
+    Journey,
+    Move,
+    hurry,
+    journeys,
+    use_stores,
+)
+from faults.stack import Stack, until
+from faults.workspaces import Workspace, age_rows, open_work, reset, workspaces
+from submissions import reading
+from submissions.effects import ACT, STEP
+from submissions.models import Submission
+
+LAST = "after_finish"
+CHANGES = (
+    *("version.created", "version.build", "submission.created", "submission.item"),
+    *("submission.submitted", "phased.state", "version.state", "rollout.changed"),
+)
+
+
+def start(stack: Stack) -> Workspace:
+    reset(stack)
+    (space,) = workspaces(stack, 1)
+    use_stores(stack, space)
+    return space
+
+
+def crash_points(stack: Stack, options: Options) -> Outcome:
+    """F1f: a worker is killed at each of five steps of everything that a submission and what follows
+    send to both stores: a release for each step. A lone sweeper works."""
+    space = start(stack)
+    stack.stop_all("worker1", "worker2", "sweeper")
+    client, outcome, kills = Client(stack.web_port), Outcome(), Counter[str]()
+    for point in (*NOT_SENT, *SENT):
+        for journey in journeys(stack, client, space):
+            journey.upload()
+            journey.submit()
+            kills[point] += _kill_through(stack, outcome, journey, STEP, point)
+            _look_until(journey, Move(journey.way.waits))
+            for move in journey.way.moves:
+                journey.make(move)
+                if move.act:
+                    kills[point] += _kill_through(stack, outcome, journey, ACT, point)
+                _look_until(journey, move)
+    stack.restart("worker1", "worker2", "sweeper")
+    return _judged(stack, client, outcome, {"killed": dict(kills)})
+
+
+def _kill_through(
+    stack: Stack, outcome: Outcome, journey: Journey, kind: str, point: str
+) -> int:
+    """Kill a worker at `point` of each open effect, one after another; how many there were. Another
+    worker goes on with what was left, and ends before the next effect."""
+    count = 0
+    while effects := journey.open():
+        (effect,) = effects
+        step, before = effect.payload["step"], _changes(stack)
+        killed_at(stack, kind, point)
+        effect.refresh_from_db()
+        is_done = effect.state == EffectState.DONE
+        outcome.expect(is_done == (point == LAST), f"{step} {point}: {effect.state}")
+        if point in NOT_SENT:
+            outcome.expect(_changes(stack) == before, f"{step} {point}: something was sent")
+        if point != LAST:
+            killed_at(stack, kind, LAST)
+        effect.refresh_from_db()
+        outcome.expect(effect.state == EffectState.DONE, f"{step} {point}: {effect.last_error}")
+        count += 1
+    return count
+
+
+def _changes(stack: Stack) -> int:
+    return sum(len(stack.sandbox.ledger(kind)) for kind in CHANGES)
+
+
+def _look_until(journey: Journey, move: Move) -> None:
+    """Ask the store here, as no worker runs."""
+
+    def is_there() -> bool:
+        age_rows(reading.CLAIM)
+        hurry()
+        reading.read(journey.id)
+        return journey.is_at(move)
+
+    until(is_there, seconds=60, what=f"{journey.way.store} is {move.state}")
+
+
+def random_kills(stack: Stack, options: Options) -> Outcome:
+    """F2i: releases go through both stores at the same time, from the submission over roll-out
+    steps and a halt to all users, with lossy stores and random kills."""
+    space, client = start(stack), Client(stack.web_port)
+    count, begun = max(2, options.triggers // 50), time.monotonic()
+    with lossy(stack, "PUT", "PATCH", "DELETE"), killer(stack, options.seed) as kills:
+        for _n in range(count):
+            run_concurrently(Journey.whole, journeys(stack, client, space), threads=2)
+    spent = time.monotonic() - begun
+    return _judged(
+        stack, client, Outcome(), {"kills": dict(kills), "under faults s": round(spent, 1)}
+    )
+
+
+def _judged(stack: Stack, client: Client, outcome: Outcome, figures: dict[str, Any]) -> Outcome:
+    """Wait until nothing is open, then compare what both stores were asked for."""
+    until(lambda: hurry() or not open_work(), seconds=SETTLE, what="everything settled", pause=1)
+    judged = judge(stack, client)
+    rows = list(Submission.objects.filter(is_current=True).select_related("target"))
+    for row in rows:
+        outcome.expect(row.state == "LIVE", f"{row} is {row.state}: {row.message}")
+    for row in rows:
+        if row.target.kind == "PLAY_STORE":
+            asked = rollout_of(stack, row.store_build)
+            outcome.expect(asked == PLAY_STEPS, f"{row}: Google was asked for {asked}")
+    kept = Counter(Effect.objects.filter(kind__in=(STEP, ACT)).values_list("kind", "state"))
+    outcome.expect(all(s == "DONE" for _kind, s in kept), "not all of it was done")
+    ended = {f"{kind} {state}": number for (kind, state), number in sorted(kept.items())}
+    figures = {"submissions": len(rows), **figures, "ended": ended}
+    figures["claimed again"] = Effect.objects.filter(
+        kind__in=(STEP, ACT), lease_token__gt=1
+    ).count()
+    return Outcome(figures | judged.figures, outcome.broken + judged.broken)
+
+
+def rollout_of(stack: Stack, code: str) -> list[tuple[str, float | None]]:
+    """What became of a version code in production, by whomever."""
+    changes = stack.sandbox.ledger("rollout.changed")
+    mine = [one for one in changes if code in one["codes"] and one["track"] == "production"]
+    return [(one["status"], one["fraction"]) for one in mine]
