@@ -16,6 +16,7 @@ from integrations.choices import (
     CommunicationType,
     PipelineType,
     ScmType,
+    Silence,
     TargetType,
     TicketType,
     Verification,
@@ -31,7 +32,6 @@ from integrations.providers.registry import (
     secrets_of,
     slug_of,
 )
-from integrations.recipients import Silence
 from integrations.wording import API_ERRORS
 
 Serializer = serializers.Serializer[Any]

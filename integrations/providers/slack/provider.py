@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -38,7 +39,7 @@ class Slack(People):
     edits_in_place = True
     new_app_url = new_app_url()
     # https://docs.slack.dev/apis/web-api/rate-limits : one message per second and channel
-    pace = timedelta(seconds=1.1)  # some calls take longer to arrive than others
+    pace = timedelta(seconds=1)
     edit_pace = timedelta(seconds=3)
     deadline = DEADLINE
 
@@ -150,6 +151,7 @@ class Slack(People):
                 simpler = _without_what_is_refused(message, error.code)
                 if simpler == message:
                     raise
+            self._pause()
             message = simpler
 
     @only_provider_errors
@@ -174,11 +176,16 @@ class Slack(People):
                 if simpler == message:
                     failure = error_from_edit(error)
                 else:
+                    self._pause()
                     message = simpler
                     continue
             else:
                 return
             raise failure
+
+    def _pause(self) -> None:
+        """Another try is another call into the channel."""
+        time.sleep(self.pace.total_seconds())
 
     def _post(
         self, client: SlackClient, channel: str, message: Message, correlation: str
