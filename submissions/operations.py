@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterable
+
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -14,10 +17,13 @@ from delivr.tenants.models import User
 from integrations.providers.stores import Act, SubmissionState
 from releases.models import Release, ReleaseStatus, ReleaseTarget
 from releases.operations import lock_release
-from submissions.effects import PREFLIGHT, create_act, create_step
+from submissions.effects import PREFLIGHT, create_act, create_step, open_effects
 from submissions.models import MAY_BE_FOLLOWED, Submission, store_of
 from submissions.plans import Errors, Wishes, draft, errors_in, is_built
 from submissions.states import lock_submission, note, set_state
+
+
+URGENT = (Act.HALT, Act.PAUSE)
 
 
 @transaction.atomic
@@ -89,20 +95,34 @@ def act_on(*, submission: Submission, act: Act, actor: User | None) -> Submissio
     """Have the store withdraw, publish, advance, pause, resume, halt or complete it.
 
     Raises Conflict: `not_possible` with the reason, or `in_progress` while an earlier step or act
-    is still on its way.
+    is still on its way. A halt and a pause take the place of an act that is not done yet.
     """
     row = lock_submission(submission.pk)
     if reason := refusal_of(row, act):
         raise Conflict("not_possible", reason)
     if act is Act.WITHDRAW and row.submitted_at is None:
         return _give_up(row, actor)
-    if open_effects(row):
+    earlier = list(open_effects(row))
+    if must_wait(act, earlier):
         raise Conflict("in_progress", _("An earlier step is still in progress."))
     row.acts += 1
     row.save(update_fields=["acts"])
+    _cancel_unsent(earlier, actor)
     record(actor=actor, action="submission.acted", subject=row, changes={"act": [None, act.value]})
     create_act(row, act, share=share_after(row, act))
     return row
+
+
+def must_wait(act: Act, earlier: Iterable[Effect]) -> bool:
+    """Whether it has to wait for these: nothing holds up a halt but another one."""
+    return any(act not in URGENT or effect.payload["step"] in URGENT for effect in earlier)
+
+
+def _cancel_unsent(earlier: Iterable[Effect], actor: User | None) -> None:
+    """The others end by themselves: they find that something else was asked for."""
+    for effect in earlier:
+        with contextlib.suppress(ValidationError):
+            cancel_effect(effect=effect, actor=actor)
 
 
 def refusal_of(row: Submission, act: Act) -> str:
@@ -125,11 +145,6 @@ def share_after(row: Submission, act: Act) -> float | None:
     if act is Act.RESUME and store_of(row.target).picks_shares:
         return row.percent if row.percent is not None and row.percent < 100 else None
     return None
-
-
-def open_effects(row: Submission) -> list[Effect]:
-    mine = Effect.objects.for_tenant(row.tenant_id).filter(release_id=row.release_id)
-    return list(mine.filter(kind__startswith="store.", payload__submission=row.pk).open())
 
 
 def _give_up(row: Submission, actor: User | None) -> Submission:
