@@ -175,7 +175,7 @@ def _release_follows_its_builds() -> Iterator[str]:
             list(pipelines.values_list("build_status", flat=True))
         )
         if release.status != should:
-            yield f"I6 {release.pk} is {release.status}, but its builds and submissions say {should}"
+            yield f"I6 {release.pk} is {release.status}, but should be {should}"
     for pipeline in ReleasePipeline.objects.prefetch_related("builds"):
         newest = max(pipeline.builds.all(), key=lambda build: build.attempt, default=None)
         if newest and (pipeline.build_status, pipeline.build_number, pipeline.candidate) != (

@@ -72,9 +72,7 @@ def _each_share_once(row: Submission, ledger: Ledger) -> Iterator[str]:
         yield f"I18 {row.store_build} was never promoted"
 
 
-def _skipped(
-    row: Submission, reach: float, share: float, asked: Counter[Act]
-) -> Iterator[str]:
+def _skipped(row: Submission, reach: float, share: float, asked: Counter[Act]) -> Iterator[str]:
     """Only a person skips steps, by releasing to everyone."""
     between = [one for one in row.shares if reach * 100 < one < share * 100]
     if between and not (share == WHOLE and asked[Act.COMPLETE]):

@@ -42,7 +42,7 @@ class Move:
 
 @dataclass(frozen=True)
 class Way:
-    """Through one store; `platform` and `store` as the tests' workspaces and the sandbox name it."""
+    """Through one store: `platform` and `store` are the names of workspaces and of the sandbox."""
 
     platform: str
     store: str

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import random
-import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from delivr.effects.models import Effect, EffectState
@@ -16,9 +12,7 @@ from faults.killing import killer, lossy
 from faults.outcome import SETTLE, Options, Outcome, judge
 from faults.repository import NOT_SENT, SENT, killed_at
 from faults.rollouts import (
-    APP_STORE,
     PLAY_STEPS,
-    PLAY_STORE,
     Journey,
     Move,
     hurry,
@@ -46,8 +40,8 @@ def start(stack: Stack) -> Workspace:
 
 
 def crash_points(stack: Stack, options: Options) -> Outcome:
-    """F1f: a worker is killed at each of five steps of everything that a submission and what follows
-    send to both stores: a release for each step. A lone sweeper works."""
+    """F1f: a worker is killed at each of five points of everything that a submission and the acts
+    after it send to both stores, with a release for each point. A lone sweeper works."""
     space = start(stack)
     stack.stop_all("worker1", "worker2", "sweeper")
     client, outcome, kills = Client(stack.web_port), Outcome(), Counter[str]()
@@ -66,9 +60,7 @@ def crash_points(stack: Stack, options: Options) -> Outcome:
     return _judged(stack, client, outcome, {"killed": dict(kills)})
 
 
-def _kill_through(
-    stack: Stack, outcome: Outcome, journey: Journey, kind: str, point: str
-) -> int:
+def _kill_through(stack: Stack, outcome: Outcome, journey: Journey, kind: str, point: str) -> int:
     """Kill a worker at `point` of each open effect, one after another; how many there were. Another
     worker goes on with what was left, and ends before the next effect."""
     count = 0

@@ -51,6 +51,7 @@ class ActButton:
     """What a person can do now, with what it will cause."""
 
     act: str
+    seen: int  # how many acts were asked for before
     label: str
     consequence: str
     url: str
@@ -232,6 +233,7 @@ def _acts(row: Submission, on_their_way: Sequence[Effect]) -> list[ActButton]:
         found.append(
             ActButton(
                 act=act.value,
+                seen=row.acts,
                 label=str(ACT_NAMES[act]),
                 consequence=consequence_of(row, act),
                 url=reverse("submission_act", args=[row.pk]),

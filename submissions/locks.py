@@ -23,9 +23,7 @@ WANTED = timedelta(seconds=15)  # longer than it takes who wants it first to try
 
 
 @contextmanager
-def locked(
-    key: str, *, goes_first: bool = False, longest: timedelta = LONGEST
-) -> Iterator[None]:
+def locked(key: str, *, goes_first: bool = False, longest: timedelta = LONGEST) -> Iterator[None]:
     """Hold the lock of a `StoreProvider.lock_key`. Raises Postpone if somebody else does, or wants
     to do something that `goes_first`: a halt waits for one call that is on its way, not for all the
     looks of others."""

@@ -22,7 +22,6 @@ from submissions.models import MAY_BE_FOLLOWED, Submission, store_of
 from submissions.plans import Errors, Wishes, draft, errors_in, is_built
 from submissions.states import lock_submission, note, set_state
 
-
 URGENT = (Act.HALT, Act.PAUSE)
 
 
@@ -91,13 +90,21 @@ def _replace_earlier(part: ReleaseTarget) -> None:
 
 
 @transaction.atomic
-def act_on(*, submission: Submission, act: Act, actor: User | None) -> Submission:
+def act_on(
+    *, submission: Submission, act: Act, actor: User | None, seen: int | None = None
+) -> Submission:
     """Have the store withdraw, publish, advance, pause, resume, halt or complete it.
 
-    Raises Conflict: `not_possible` with the reason, or `in_progress` while an earlier step or act
-    is still on its way. A halt and a pause take the place of an act that is not done yet.
+    `seen` is the number of acts that the person knew of: a second click on "next step" is not
+    another step, however fast the first one was done.
+
+    Raises Conflict: `not_possible` with the reason, `changed_meanwhile`, or `in_progress` while an
+    earlier step or act is still on its way. A halt and a pause take the place of an act that is not done yet.
     """
     row = lock_submission(submission.pk)
+    if seen not in (None, row.acts) and act not in URGENT:
+        words = _("Something else was asked for since this page was shown. See how it stands now.")
+        raise Conflict("changed_meanwhile", words)
     if reason := refusal_of(row, act):
         raise Conflict("not_possible", reason)
     if act is Act.WITHDRAW and row.submitted_at is None:

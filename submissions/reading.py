@@ -14,9 +14,9 @@ from delivr.failures import ProviderError
 from integrations.concurrency import SLOT_RETRY_DELAY, slot
 from integrations.providers.registry import provider_for
 from integrations.providers.stores import StoreProvider
+from submissions.effects import open_effects
 from submissions.locks import ONE_CALL, locked
 from submissions.models import Submission
-from submissions.effects import open_effects
 from submissions.states import apply_state, lock_submission
 
 CLAIM = timedelta(seconds=60)  # longer than one look takes

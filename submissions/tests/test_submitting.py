@@ -247,6 +247,20 @@ def test_a_double_press_takes_one_step(rolling: Submission, store: type[FakeStor
     assert store.taken == [("advance", 20.0)]
 
 
+def test_a_second_press_on_the_same_page_takes_no_step_either_once_the_first_is_done(
+    rolling: Submission, store: type[FakeStore]
+) -> None:
+    seen = rolling.acts
+    act_on(submission=rolling, act=Act.ADVANCE, actor=None, seen=seen)
+    run_all(rolling)
+    with pytest.raises(Conflict) as conflict:
+        act_on(submission=rolling, act=Act.ADVANCE, actor=None, seen=seen)
+    assert conflict.value.code == "changed_meanwhile"
+    act_on(submission=rolling, act=Act.HALT, actor=None, seen=seen)  # nothing holds this one up
+    run_all(rolling)
+    assert store.taken == [("advance", 20.0), ("halt", None)]
+
+
 def test_an_act_whose_response_is_lost_is_done_once(
     rolling: Submission, store: type[FakeStore]
 ) -> None:
