@@ -59,6 +59,9 @@ SCENARIOS = {
     "F15": "faults.operators.restored_from_a_dump",
     "F16": "faults.jenkins_restarts.restarts",
     "F17": "faults.jenkins_restarts.numbers_of_others",
+    "F18": "faults.store_races.doubled_clicks",
+    "F19": "faults.store_races.edits_ended_by_others",
+    "F20": "faults.store_races.halts_among_slow_looks",
 }
 
 
