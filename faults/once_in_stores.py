@@ -80,6 +80,8 @@ def _skipped(row: Submission, reach: float, share: float, asked: Counter[Act]) -
 
 
 def acts_of(row: Submission) -> Counter[Act]:
-    """How often each act was asked for."""
-    effects = Effect.objects.filter(kind=ACT, payload__submission=row.pk)
+    """How often each act was asked for; two workspaces may have the same app."""
+    same = Submission.objects.filter(target__target_type=row.target.target_type)
+    ids = list(same.filter(store_build=row.store_build).values_list("pk", flat=True))
+    effects = Effect.objects.filter(kind=ACT, payload__submission__in=ids)
     return Counter(Act(step) for step in effects.values_list("payload__step", flat=True))
