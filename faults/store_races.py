@@ -37,6 +37,9 @@ FORM = {"csrfmiddlewaretoken": "c" * 32}
 def doubled_clicks(stack: Stack, options: Options) -> Outcome:
     """F18: each submission and act is asked for eight times at the same moment: four times by the
     page, four times by the API with one Idempotency-Key; and once more each when it is done."""
+    stack.manage("collectstatic", "--noinput")  # pages need it
+    stack.restart("web")
+    until(stack.is_ready, seconds=60, what="delivr is ready")
     space, client, outcome = start(stack), Client(stack.web_port), Outcome()
     member = Membership.objects.get(tenant=space.wired.tenant)
     headers, counts = signed_in(member), Counter[int]()
@@ -46,7 +49,9 @@ def doubled_clicks(stack: Stack, options: Options) -> Outcome:
             journey.upload()
             clicks = Clicks(journey, headers, f"{number}-{journey.way.store}")
             counts += clicks.submit()
-            journey.id = Submission.objects.get(release=journey.release, target=clicks.target).pk
+            rows = Submission.objects.filter(release=journey.release, target=clicks.target)
+            outcome.expect(len(rows) == 1, f"{len(rows)} submissions: {client.answers[-8:]}")
+            journey.id = rows[0].pk
             journey.arrive(Move(journey.way.waits))
             for turn, move in enumerate(journey.way.moves):
                 if move.act:
@@ -129,7 +134,7 @@ def edits_ended_by_others(stack: Stack, options: Options) -> Outcome:
             journey = Journey(stack, client, space, built(space, "android"), PLAY_STORE)
             _overtaken(journey)
             asked = rollout_of(stack, journey.build)
-            wanted = [("inProgress", 0.05), ("inProgress", 0.3), ("inProgress", 0.5)]
+            wanted: list[Any] = [("inProgress", 0.05), ("inProgress", 0.3), ("inProgress", 0.5)]
             wanted += [("completed", None)]
             outcome.expect(asked == wanted, f"Google was asked for {asked}")
             outside = journey.row.events.filter(is_outside=True)
