@@ -50,7 +50,8 @@ def doubled_clicks(stack: Stack, options: Options) -> Outcome:
             clicks = Clicks(journey, headers, f"{number}-{journey.way.store}")
             counts += clicks.submit()
             rows = Submission.objects.filter(release=journey.release, target=clicks.target)
-            outcome.expect(len(rows) == 1, f"{len(rows)} submissions: {client.answers[-8:]}")
+            if len(rows) != 1:
+                raise RuntimeError(f"{len(rows)} submissions: {client.answers[-2 * CLICKS :]}")
             journey.id = rows[0].pk
             journey.arrive(Move(journey.way.waits))
             for turn, move in enumerate(journey.way.moves):
