@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, Response, abort, render_template, request
 
 from sandbox.apple import acts as apple_acts
-from sandbox.apple import gaps, versions
+from sandbox.apple import gaps, standing
 from sandbox.apple.records import Record
 from sandbox.apple.reviews import REVIEWING, WAITING, items_of, version_of
 from sandbox.apple.seed import PLATFORM
@@ -72,7 +72,7 @@ def _apple(store: AppStore) -> dict[str, Any]:
             {"name": name, "words": words, "on": name in store.settings.missing}
             for name, words in gaps.SWITCHES.items()
         ],
-        "in_the_way": versions.open_version(store, PLATFORM) is not None,
+        "in_the_way": standing.open_version(store, PLATFORM) is not None,
         "verdicts": _VERDICTS,
     }
 
@@ -116,7 +116,7 @@ def _version(store: AppStore, version: Record) -> dict[str, Any]:
         "release": badge(version["releaseType"])["word"],
         "build": build["version"] if build else "",
         "may_release": state_now == "PENDING_DEVELOPER_RELEASE",
-        "may_submit": state_now in versions.EDITABLE,
+        "may_submit": state_now in standing.EDITABLE,
         "phased": _phased(store.records.one(version, "appStoreVersionPhasedRelease")),
     }
 
