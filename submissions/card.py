@@ -20,7 +20,7 @@ from releases.wording import web_address
 from submissions.effects import ACT_NAMES
 from submissions.models import MAY_BE_FOLLOWED, Submission, SubmissionEvent, store_of
 from submissions.operations import must_wait, refusal_of, share_after
-from submissions.plans import is_built
+from submissions.plans import is_built, takes_submissions
 
 EVENTS_SHOWN = 5  # the newest ones
 _CAREFUL = (Act.WITHDRAW, Act.HALT)  # red buttons
@@ -157,7 +157,7 @@ def _card(
         console=store.console,
         console_url=target.console_url,
         is_built=is_built(part),
-        may_submit=may_follow and is_built(part) and release.is_open,
+        may_submit=may_follow and is_built(part) and takes_submissions(release),
         is_checking=bool(preflight and preflight.look_at),
         checked_at=preflight.checked_at if preflight else None,
         is_ready=bool(preflight and preflight.is_ready),

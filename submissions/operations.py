@@ -19,7 +19,7 @@ from releases.models import Release, ReleaseStatus, ReleaseTarget
 from releases.operations import lock_release
 from submissions.effects import PREFLIGHT, create_act, create_step, open_effects
 from submissions.models import MAY_BE_FOLLOWED, Submission, store_of
-from submissions.plans import Errors, Wishes, draft, errors_in, is_built
+from submissions.plans import Errors, Wishes, draft, errors_in, is_built, takes_submissions
 from submissions.states import lock_submission, note, set_state
 
 URGENT = (Act.HALT, Act.PAUSE)
@@ -64,7 +64,7 @@ def submit(
 def _refuse_over(release: Release) -> None:
     if release.status == ReleaseStatus.CANCELLED:
         raise Conflict("release_cancelled", _("This release was cancelled."))
-    if release.status == ReleaseStatus.RELEASED:
+    if not takes_submissions(release):
         raise Conflict("already_released", _("This release has been released."))
 
 
@@ -98,8 +98,9 @@ def act_on(
     `seen` is the number of acts that the person knew of: a second click on "next step" is not
     another step, however fast the first one was done.
 
-    Raises Conflict: `not_possible` with the reason, `changed_meanwhile`, or `in_progress` while an
-    earlier step or act is still on its way. A halt and a pause take the place of an act that is not done yet.
+    A halt and a pause take the place of an act that is not done yet. Raises Conflict:
+    `not_possible` with the reason, `changed_meanwhile`, or `in_progress` while an earlier step or
+    act is still on its way.
     """
     row = lock_submission(submission.pk)
     if seen not in (None, row.acts) and act not in URGENT:
