@@ -178,7 +178,11 @@ class Journey:
                 hurry()
             return self.is_at(move)
 
-        until(is_there, seconds=SETTLE, what=what, pause=0.5)
+        try:
+            until(is_there, seconds=SETTLE, what=what, pause=0.5)
+        except TimeoutError as late:
+            seen = [f"{one} {one.attempts} × {one.last_error}" for one in self.open()]
+            raise TimeoutError(f"{late}; {self.row.state} {self.row.message} {seen}") from None
 
 
 def use_stores(stack: Product, space: Workspace) -> None:
