@@ -23,6 +23,7 @@ from faults.rollouts import (
 )
 from faults.stack import Stack, until
 from faults.workspaces import Workspace, age_rows, open_work, reset, workspaces
+from integrations.providers.stores import IS_PUBLIC
 from submissions import reading
 from submissions.effects import ACT, STEP
 from submissions.models import Submission
@@ -155,7 +156,7 @@ def judged(
     current = Submission.objects.filter(is_current=True).exclude(pk__in=other_than)
     rows = list(current.select_related("target"))
     for row in rows:
-        outcome.expect(row.state == "LIVE", f"{row} is {row.state}: {row.message}")
+        outcome.expect(row.state in IS_PUBLIC, f"{row} is {row.state}: {row.message}")
     for row in rows:
         if row.target.kind == "PLAY_STORE":
             asked = rollout_of(stack, row.store_build)
