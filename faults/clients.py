@@ -8,7 +8,7 @@ import hmac
 import http.client
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,8 +51,10 @@ class Client:
         self.answers.append(answer)
         return answer
 
-    def api(self, token: str, method: str, path: str, body: Any = None) -> Answer:
-        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    def api(
+        self, token: str, method: str, path: str, body: Any = None, extra: Mapping[str, str] = {}
+    ) -> Answer:
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json", **extra}
         data = b"" if body is None else json.dumps(body).encode()
         return self.send(method, f"/api/v1/{path}", data, headers)
 

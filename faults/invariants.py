@@ -18,6 +18,7 @@ from delivr.audit.models import AuditEvent
 from delivr.effects import clock
 from delivr.effects.handlers import handler_for
 from delivr.effects.models import Effect, EffectState
+from faults.once_in_stores import stores_once
 from integrations.endpoints import EFFECT
 from integrations.providers.chat import ChatProvider
 from integrations.providers.ci import BuildStatus, Duplicate
@@ -33,7 +34,7 @@ from releases.models import (
     ReleaseTarget,
     TicketPart,
 )
-from releases.operations import derive_status
+from releases.operations import derive_status, derive_status_in_stores
 from releases.repository.acts import CREATE_BRANCH, DRAFT_RELEASE, TAG, tag_of
 from releases.tickets.acts import (
     COMMENT,
@@ -69,6 +70,7 @@ def check(providers: ProviderState, *, settled: bool) -> list[str]:
         *_events_arrive(providers),
         *_repository_once(providers),
         *_tickets_once(providers),
+        *stores_once(providers.ledger),
         *_release_follows_its_builds(),
         *_versions_are_held(),
         *_nothing_crosses_tenants(),
@@ -169,9 +171,11 @@ def _release_follows_its_builds() -> Iterator[str]:
     """I6: a release's status follows from its builds, and a pipeline shows its newest build."""
     for release in Release.objects.exclude(status=ReleaseStatus.CANCELLED):
         pipelines = release.pipelines.order_by("id")
-        should = derive_status(list(pipelines.values_list("build_status", flat=True)))
+        should = in_stores(release) or derive_status(
+            list(pipelines.values_list("build_status", flat=True))
+        )
         if release.status != should:
-            yield f"I6 {release.pk} is {release.status}, but its builds say {should}"
+            yield f"I6 {release.pk} is {release.status}, but should be {should}"
     for pipeline in ReleasePipeline.objects.prefetch_related("builds"):
         newest = max(pipeline.builds.all(), key=lambda build: build.attempt, default=None)
         if newest and (pipeline.build_status, pipeline.build_number, pipeline.candidate) != (
@@ -183,6 +187,12 @@ def _release_follows_its_builds() -> Iterator[str]:
         candidates = {build.candidate for build in pipeline.builds.all()}
         if candidates != set(range(1, len(candidates) + 1)):
             yield f"I6 {pipeline.pk} has the release candidates {sorted(candidates)}"
+
+
+def in_stores(release: Release) -> ReleaseStatus | None:
+    """The status by what the stores have of it; None without a submission."""
+    there = release.submissions.filter(is_current=True, submitted_at__isnull=False)
+    return derive_status_in_stores(list(there.values_list("state", flat=True)))
 
 
 def _versions_are_held() -> Iterator[str]:

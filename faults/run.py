@@ -29,6 +29,7 @@ SCENARIOS = {
     "F1c": "faults.repository.crash_points",
     "F1d": "faults.tickets.crash_points",
     "F1e": "faults.mails.crash_points",
+    "F1f": "faults.stores.crash_points",
     "F2": "faults.killing.random_kills",
     "F2b": "faults.killing.random_kills_of_runs",
     "F2c": "faults.killing.random_kills_of_receivers",
@@ -36,6 +37,7 @@ SCENARIOS = {
     "F2e": "faults.repository.random_kills",
     "F2f": "faults.tickets.random_kills",
     "F2h": "faults.events.random_kills",
+    "F2i": "faults.stores.random_kills",
     "F2g": "faults.killing.random_kills_of_messages",
     "F3": "faults.outages.broken_broker",
     "F4": "faults.outages.database_restarts",
@@ -57,6 +59,9 @@ SCENARIOS = {
     "F15": "faults.operators.restored_from_a_dump",
     "F16": "faults.jenkins_restarts.restarts",
     "F17": "faults.jenkins_restarts.numbers_of_others",
+    "F18": "faults.store_races.doubled_clicks",
+    "F19": "faults.store_races.edits_ended_by_others",
+    "F20": "faults.store_races.halts_among_slow_looks",
 }
 
 

@@ -21,6 +21,7 @@ from faults.stack import Product, until
 from releases.models import Release
 from releases.repository.models import ReleaseSettings
 from releases.repository.steps import STEPS
+from submissions.models import Preflight, StoreLock, Submission
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,9 @@ TIMES: Sequence[tuple[Any, Sequence[str]]] = (
     (Build, ("created_at", "poll_at")),
     (WebhookDelivery, ("received_at", "next_at")),
     (IntegrationHealth, ("open_until", "rate_limited_until")),
+    (StoreLock, ("held_until",)),
+    (Submission, ("read_at",)),
+    (Preflight, ("look_at",)),
 )
 
 

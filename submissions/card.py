@@ -19,8 +19,8 @@ from releases.models import IN_STORES, Release, ReleaseStatus, ReleaseTarget
 from releases.wording import web_address
 from submissions.effects import ACT_NAMES
 from submissions.models import MAY_BE_FOLLOWED, Submission, SubmissionEvent, store_of
-from submissions.operations import refusal_of, share_after
-from submissions.plans import is_built
+from submissions.operations import must_wait, refusal_of, share_after
+from submissions.plans import is_built, takes_submissions
 
 EVENTS_SHOWN = 5  # the newest ones
 _CAREFUL = (Act.WITHDRAW, Act.HALT)  # red buttons
@@ -51,6 +51,7 @@ class ActButton:
     """What a person can do now, with what it will cause."""
 
     act: str
+    seen: int  # how many acts were asked for before
     label: str
     consequence: str
     url: str
@@ -156,7 +157,7 @@ def _card(
         console=store.console,
         console_url=target.console_url,
         is_built=is_built(part),
-        may_submit=may_follow and is_built(part) and release.is_open,
+        may_submit=may_follow and is_built(part) and takes_submissions(release),
         is_checking=bool(preflight and preflight.look_at),
         checked_at=preflight.checked_at if preflight else None,
         is_ready=bool(preflight and preflight.is_ready),
@@ -193,7 +194,7 @@ def _line(row: Submission, effects: Sequence[Effect], now: datetime) -> Submissi
         url=web_address(row.store_url),
         read_error=row.read_error,
         shares=_shares(row),
-        acts=tuple(_acts(row, is_busy=any(e.is_open for e in mine))),
+        acts=tuple(_acts(row, [e for e in mine if e.is_open])),
         events=tuple(
             EventLine(event.at, event.what, event.by, event.is_outside)
             for event in list(row.events.all())[:EVENTS_SHOWN]
@@ -220,16 +221,19 @@ def _shares(row: Submission) -> tuple[ShareStep, ...]:
     )
 
 
-def _acts(row: Submission, *, is_busy: bool) -> list[ActButton]:
-    """`is_busy`: a step or an act is on its way, so it can only be given up, before it is sent."""
+def _acts(row: Submission, on_their_way: Sequence[Effect]) -> list[ActButton]:
+    """While a step or an act is on its way, it can only be given up, before it is submitted, or
+    halted."""
     found = []
     for act in Act:
-        if refusal_of(row, act) or (is_busy and row.submitted_at is not None):
+        is_held_up = row.submitted_at is not None and must_wait(act, on_their_way)
+        if refusal_of(row, act) or is_held_up:
             continue
         variant = "danger" if act in _CAREFUL else "default"
         found.append(
             ActButton(
                 act=act.value,
+                seen=row.acts,
                 label=str(ACT_NAMES[act]),
                 consequence=consequence_of(row, act),
                 url=reverse("submission_act", args=[row.pk]),

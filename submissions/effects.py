@@ -17,8 +17,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from delivr.effects import clock
-from delivr.effects.handlers import EffectHandler, Unneeded
-from delivr.effects.models import Effect
+from delivr.effects.handlers import EffectHandler, Postpone, Unneeded
+from delivr.effects.models import Effect, EffectQuerySet, EffectState
 from delivr.effects.operations import create_effect
 from delivr.failures import Outcome, ProviderError
 from integrations.models import TargetIntegration
@@ -33,7 +33,7 @@ from integrations.providers.stores import (
 )
 from releases.models import ReleaseStatus
 from releases.of_effects import connection_of
-from submissions.locks import locked
+from submissions.locks import RETRY_DELAY, locked
 from submissions.models import Submission, store_of
 from submissions.preflight import blockers_words, passes_by_itself, stops, store_checks
 from submissions.states import (
@@ -84,8 +84,15 @@ def create_act(row: Submission, act: Act, *, share: float | None) -> None:
         integration_id=row.target_id,
         release_id=row.release_id,
         dedupe_key=f"submission:{row.pk}:act:{row.acts}",
-        payload={"submission": row.pk, "step": str(act), "share": share},
+        payload={"submission": row.pk, "step": str(act), "share": share, "number": row.acts},
     )
+
+
+def open_effects(row: Submission) -> EffectQuerySet:
+    """Its steps and acts that are not settled."""
+    mine = Effect.objects.for_tenant(row.tenant_id).filter(release_id=row.release_id)
+    found: EffectQuerySet = mine.filter(kind__in=(STEP, ACT), payload__submission=row.pk).open()
+    return found
 
 
 class InStore(EffectHandler):
@@ -209,6 +216,19 @@ class DoAct(InStore):
     """What a person or a rule asked for later: pause, halt, and the like."""
 
     expires_after = timedelta(hours=6)
+
+    def around(self, effect: Effect) -> AbstractContextManager[None]:
+        return locked(provider_of(effect).lock_key, goes_first=True)
+
+    def prepare(self, effect: Effect) -> None:
+        """A later act took its place; or it waits until an earlier one is not on its way."""
+        if effect.payload["number"] < submission_of(effect).acts:
+            raise Unneeded(_("Something else was asked for afterwards."))
+        others = open_effects(submission_of(effect)).exclude(pk=effect.pk)
+        leased = others.filter(state=EffectState.LEASED, lease_until__gt=clock.now())
+        if on_its_way := leased.first():
+            raise Postpone(RETRY_DELAY, on_its_way)
+        super().prepare(effect)
 
     def plan(self, effect: Effect) -> SubmissionPlan:
         return replace(super().plan(effect), share=effect.payload["share"])

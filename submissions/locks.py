@@ -12,20 +12,25 @@ from datetime import timedelta
 from django.db.models import F, Q
 
 from delivr.effects import clock
-from delivr.effects.handlers import Postpone
+from delivr.effects.handlers import CALL, MARGIN, Postpone
 from submissions.models import StoreLock
 
-LONGEST = timedelta(seconds=60)  # after which a worker that died does not hold it any more
+# After which a worker that died does not hold it any more.
+LONGEST = timedelta(seconds=60)
+ONE_CALL = CALL + MARGIN  # for who only reads
 RETRY_DELAY = timedelta(seconds=2)
+WANTED = timedelta(seconds=15)  # longer than it takes who wants it first to try again
 
 
 @contextmanager
-def locked(key: str) -> Iterator[None]:
-    """Hold the lock of a `StoreProvider.lock_key`. Raises Postpone if somebody else does."""
+def locked(key: str, *, goes_first: bool = False, longest: timedelta = LONGEST) -> Iterator[None]:
+    """Hold the lock of a `StoreProvider.lock_key`. Raises Postpone if somebody else does, or wants
+    to do something that `goes_first`: a halt waits for one call that is on its way, not for all the
+    looks of others."""
     if not key:
         yield
         return
-    token = _take(key)
+    token = _take(key, longest, goes_first=goes_first)
     if token is None:
         raise Postpone(RETRY_DELAY)
     try:
@@ -34,11 +39,16 @@ def locked(key: str) -> Iterator[None]:
         StoreLock.objects.filter(key=key, token=token).update(held_until=None)
 
 
-def _take(key: str) -> int | None:
-    """The token of the lock that was taken; None if it is held."""
+def _take(key: str, longest: timedelta, *, goes_first: bool) -> int | None:
+    """The token of the lock that was taken; None if it is held or wanted first by another one."""
     now = clock.now()
     StoreLock.objects.get_or_create(key=key)
     free = StoreLock.objects.filter(Q(held_until=None) | Q(held_until__lte=now), key=key)
-    if not free.update(held_until=now + LONGEST, token=F("token") + 1):
+    if not goes_first:
+        free = free.filter(Q(wanted_until=None) | Q(wanted_until__lte=now))
+    taken = {"held_until": now + longest, "token": F("token") + 1, "wanted_until": None}
+    if not free.update(**taken):
+        if goes_first:
+            StoreLock.objects.filter(key=key).update(wanted_until=now + WANTED)
         return None
     return int(StoreLock.objects.values_list("token", flat=True).get(key=key))

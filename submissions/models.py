@@ -226,6 +226,7 @@ class StoreLock(models.Model):
     key = models.CharField(max_length=64, primary_key=True)
     token = models.PositiveBigIntegerField(default=0)
     held_until = models.DateTimeField(null=True, blank=True)
+    wanted_until = models.DateTimeField(null=True, blank=True)  # by what goes first: others wait
 
     class Meta:
         db_table = "store_locks"

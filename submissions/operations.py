@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterable
+
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -14,10 +17,12 @@ from delivr.tenants.models import User
 from integrations.providers.stores import Act, SubmissionState
 from releases.models import Release, ReleaseStatus, ReleaseTarget
 from releases.operations import lock_release
-from submissions.effects import PREFLIGHT, create_act, create_step
+from submissions.effects import PREFLIGHT, create_act, create_step, open_effects
 from submissions.models import MAY_BE_FOLLOWED, Submission, store_of
-from submissions.plans import Errors, Wishes, draft, errors_in, is_built
+from submissions.plans import Errors, Wishes, draft, errors_in, is_built, takes_submissions
 from submissions.states import lock_submission, note, set_state
+
+URGENT = (Act.HALT, Act.PAUSE)
 
 
 @transaction.atomic
@@ -59,7 +64,7 @@ def submit(
 def _refuse_over(release: Release) -> None:
     if release.status == ReleaseStatus.CANCELLED:
         raise Conflict("release_cancelled", _("This release was cancelled."))
-    if release.status == ReleaseStatus.RELEASED:
+    if not takes_submissions(release):
         raise Conflict("already_released", _("This release has been released."))
 
 
@@ -85,24 +90,47 @@ def _replace_earlier(part: ReleaseTarget) -> None:
 
 
 @transaction.atomic
-def act_on(*, submission: Submission, act: Act, actor: User | None) -> Submission:
+def act_on(
+    *, submission: Submission, act: Act, actor: User | None, seen: int | None = None
+) -> Submission:
     """Have the store withdraw, publish, advance, pause, resume, halt or complete it.
 
-    Raises Conflict: `not_possible` with the reason, or `in_progress` while an earlier step or act
-    is still on its way.
+    `seen` is the number of acts that the person knew of: a second click on "next step" is not
+    another step, however fast the first one was done.
+
+    A halt and a pause take the place of an act that is not done yet. Raises Conflict:
+    `not_possible` with the reason, `changed_meanwhile`, or `in_progress` while an earlier step or
+    act is still on its way.
     """
     row = lock_submission(submission.pk)
+    if seen not in (None, row.acts) and act not in URGENT:
+        words = _("Something else was asked for since this page was shown. See how it stands now.")
+        raise Conflict("changed_meanwhile", words)
     if reason := refusal_of(row, act):
         raise Conflict("not_possible", reason)
     if act is Act.WITHDRAW and row.submitted_at is None:
         return _give_up(row, actor)
-    if open_effects(row):
+    earlier = list(open_effects(row))
+    if must_wait(act, earlier):
         raise Conflict("in_progress", _("An earlier step is still in progress."))
     row.acts += 1
     row.save(update_fields=["acts"])
+    _cancel_unsent(earlier, actor)
     record(actor=actor, action="submission.acted", subject=row, changes={"act": [None, act.value]})
     create_act(row, act, share=share_after(row, act))
     return row
+
+
+def must_wait(act: Act, earlier: Iterable[Effect]) -> bool:
+    """Whether it has to wait for these: nothing holds up a halt but another one."""
+    return any(act not in URGENT or effect.payload["step"] in URGENT for effect in earlier)
+
+
+def _cancel_unsent(earlier: Iterable[Effect], actor: User | None) -> None:
+    """The others end by themselves: they find that something else was asked for."""
+    for effect in earlier:
+        with contextlib.suppress(ValidationError):
+            cancel_effect(effect=effect, actor=actor)
 
 
 def refusal_of(row: Submission, act: Act) -> str:
@@ -125,11 +153,6 @@ def share_after(row: Submission, act: Act) -> float | None:
     if act is Act.RESUME and store_of(row.target).picks_shares:
         return row.percent if row.percent is not None and row.percent < 100 else None
     return None
-
-
-def open_effects(row: Submission) -> list[Effect]:
-    mine = Effect.objects.for_tenant(row.tenant_id).filter(release_id=row.release_id)
-    return list(mine.filter(kind__startswith="store.", payload__submission=row.pk).open())
 
 
 def _give_up(row: Submission, actor: User | None) -> Submission:

@@ -15,7 +15,7 @@ from delivr.effects import clock
 from integrations.models import TargetIntegration
 from integrations.providers.ci import BuildStatus
 from integrations.providers.stores import ReleaseType, StoreProvider
-from releases.models import Release, ReleaseTarget
+from releases.models import Release, ReleaseStatus, ReleaseTarget
 from submissions.models import Preflight, Submission, store_of
 
 if TYPE_CHECKING:
@@ -185,5 +185,11 @@ def wishes_for(target: TargetIntegration, values: Mapping[str, Any]) -> Wishes:
     return Wishes(**{**defaults, **values})
 
 
+def takes_submissions(release: Release) -> bool:
+    """Also if it is released in all stores to which it was submitted: not all targets need go to
+    their stores on the same day."""
+    return release.is_open or release.status == ReleaseStatus.RELEASED
+
+
 def can_be_submitted(release: Release, part: ReleaseTarget) -> bool:
-    return release.is_open and is_built(part) and part.target.disconnected_at is None
+    return takes_submissions(release) and is_built(part) and part.target.disconnected_at is None

@@ -19,7 +19,7 @@ from integrations.providers.base import Check, Level
 from integrations.providers.registry import provider_for
 from integrations.providers.stores import StoreProvider
 from releases.models import Release, ReleaseTarget
-from submissions.locks import locked
+from submissions.locks import ONE_CALL, locked
 from submissions.models import Preflight, store_of
 from submissions.plans import draft, is_built
 
@@ -101,7 +101,7 @@ def check(preflight_id: str) -> None:
             return
         try:
             provider: StoreProvider = provider_for(part.target)
-            with locked(provider.lock_key), one_call(**where):
+            with locked(provider.lock_key, longest=ONE_CALL), one_call(**where):
                 checks = list(provider.preflight(draft(part).plan))
         except Postpone as later:
             rows.update(look_at=clock.now() + later.delay)

@@ -14,9 +14,9 @@ from delivr.failures import ProviderError
 from integrations.concurrency import SLOT_RETRY_DELAY, slot
 from integrations.providers.registry import provider_for
 from integrations.providers.stores import StoreProvider
-from submissions.locks import locked
+from submissions.effects import open_effects
+from submissions.locks import ONE_CALL, locked
 from submissions.models import Submission
-from submissions.operations import open_effects
 from submissions.states import apply_state, lock_submission
 
 CLAIM = timedelta(seconds=60)  # longer than one look takes
@@ -55,10 +55,10 @@ def read(submission_id: str) -> None:
 
 
 def _read(row: Submission, where: dict[str, str]) -> None:
-    was_acting = bool(open_effects(row))
+    was_acting = open_effects(row).exists()
     try:
         provider: StoreProvider = provider_for(row.target)
-        with locked(provider.lock_key), one_call(**where):
+        with locked(provider.lock_key, longest=ONE_CALL), one_call(**where):
             found = provider.read_submission(row.plan)
     except Postpone as later:
         _again(row, later.delay)
@@ -73,7 +73,7 @@ def _read(row: Submission, where: dict[str, str]) -> None:
             # Written while the store was asked: the response may be older.
             _again(now, timedelta(seconds=1))
             return
-        apply_state(now, found, is_acting=was_acting or bool(open_effects(now)))
+        apply_state(now, found, is_acting=was_acting or open_effects(now).exists())
 
 
 def _again(row: Submission, pause: timedelta, **changes: str) -> None:

@@ -66,10 +66,11 @@ def submission_act(request: TenantRequest, submission_id: str) -> HttpResponse:
     row = get_object_or_404(Submission.objects.for_tenant(request.tenant), pk=submission_id)
     try:
         act = Act(request.POST.get("act", ""))
+        seen = int(request.POST["seen"]) if "seen" in request.POST else None
     except ValueError:
         raise BadRequest(_("This act is not known.")) from None
     try:
-        act_on(submission=row, act=act, actor=request.user)
+        act_on(submission=row, act=act, actor=request.user, seen=seen)
     except Conflict as conflict:
         messages.error(request, conflict.message)
     return redirect("release", row.release_id)

@@ -50,7 +50,8 @@ def add_item(store: Base, submission: Record, name: str, thing: list[str]) -> Re
         submission.one["appStoreVersionForReview"] = version.key
         version.private["ready_at"] = store.now + store.settings.item_ready_seconds
         settle_version(store, version)
-    store.record("submission.item", submission=submission.id, item=name)
+    facts = {"item": name, "version": version["versionString"] if version else ""}
+    store.record("submission.item", submission=submission.id, **facts)
     return item
 
 

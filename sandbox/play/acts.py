@@ -4,6 +4,7 @@ page and for the control API alike. Each act takes a dict of facts."""
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import asdict
 from typing import Any
 
@@ -14,6 +15,7 @@ from sandbox.play.base import RIGHTS
 from sandbox.play.store import Play
 
 Facts = dict[str, Any]
+CONSOLE = "console"  # who changes something by hand, in the ledger
 SWITCHES = {
     "draft": "The app is a draft: it was never published by hand",
     "managed": "Managed publishing is on",
@@ -57,6 +59,7 @@ def fraction(play: Play, facts: Facts) -> None:
     share = float(facts["fraction"])
     if not 0 < share <= 1:
         raise ValueError("a fraction is above 0 and not above 1")
+    before = deepcopy(app.tracks[track])
     release = _staged(app, track, "inProgress", "halted")
     release.pop("userFraction", None)
     release["status"] = "completed" if share == 1 else "inProgress"
@@ -65,14 +68,17 @@ def fraction(play: Play, facts: Facts) -> None:
     if share == 1:
         app.tracks[track] = [release]
     app.publish(track, release)
+    play.record_rollout(app, track, before, by=CONSOLE)
     play.changed_in_console()
 
 
 def halt(play: Play, facts: Facts) -> None:
     app, track = _app(play), facts.get("track") or "production"
+    before = deepcopy(app.tracks[track])
     release = _staged(app, track, "inProgress")
     release["status"] = "halted"
     app.publish(track, release)
+    play.record_rollout(app, track, before, by=CONSOLE)
     play.changed_in_console()
 
 

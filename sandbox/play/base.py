@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sandbox import accounts as known
-from sandbox.play.app import App, first_app
+from sandbox.play.app import App, Release, first_app
 from sandbox.play.trouble import forbidden
 from sandbox.shared import Shared
 
@@ -29,6 +29,15 @@ class Base:
     def record(self, kind: str, **facts: Any) -> None:
         self._shared.record(kind, self._provider, **facts)
 
+    def record_rollout(self, app: App, track: str, before: list[Release], *, by: str) -> None:
+        """Each release whose status or share is not as it was `before`."""
+        old = {tuple(one["versionCodes"]): _reach(one) for one in before}
+        for one in app.tracks[track]:
+            codes, (status, fraction) = one["versionCodes"], _reach(one)
+            if old.get(tuple(codes)) != (status, fraction):
+                facts = {"codes": codes, "status": status, "fraction": fraction, "by": by}
+                self.record("rollout.changed", package=app.package, track=track, **facts)
+
     def touch(self) -> None:
         self._shared.touch()
 
@@ -36,3 +45,7 @@ class Base:
         """Raises Trouble unless the user has the right."""
         if right not in self.rights.get(user, ()):
             raise forbidden()
+
+
+def _reach(release: Release) -> tuple[str, float | None]:
+    return release["status"], release.get("userFraction")

@@ -145,8 +145,11 @@ class Edits:
             raise not_now(BUSY)
         if app.is_under_review() and not held_back:
             self._play.record("review.cancelled", package=app.package, edit=edit.id)
+        before = {name: app.tracks.get(name, []) for name in edit.changed}
         apply(app, edit, held_back=held_back)
         self.end(app.package)
+        for name, releases in before.items():
+            self._play.record_rollout(app, name, releases, by=edit.user)
         self._play.record("edit.committed", package=app.package, edit=edit.id, user=edit.user)
 
     def dump(self) -> list[dict[str, Any]]:

@@ -28,6 +28,7 @@ class Migration(migrations.Migration):
                 ('key', models.CharField(max_length=64, primary_key=True, serialize=False)),
                 ('token', models.PositiveBigIntegerField(default=0)),
                 ('held_until', models.DateTimeField(blank=True, null=True)),
+                ('wanted_until', models.DateTimeField(blank=True, null=True)),
             ],
             options={
                 'db_table': 'store_locks',

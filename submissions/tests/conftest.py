@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from delivr.effects.models import Effect
 from delivr.effects.runner import run_effect
@@ -44,6 +45,7 @@ def release(setup: Setup) -> Release:
     return release
 
 
+@transaction.atomic
 def complete(release: Release) -> None:
     parts = ReleasePipeline.objects.filter(release=release)
     parts.update(build_status="SUCCESS", build_number=245, triggered=True)

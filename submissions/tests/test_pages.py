@@ -77,6 +77,9 @@ def test_a_submission_is_made_by_the_form_and_acted_on(
     refused = member.post(act, {"act": "pause"}, follow=True)
     assert message_of(refused) == "The Fake Store cannot pause."
     assert member.post(act, {"act": "explode"}).status_code == 400
+    stale = {"act": "resume", "seen": 0}
+    assert "since this page was shown" in message_of(member.post(act, stale, follow=True))
+    assert member.post(act, {**stale, "seen": "x"}).status_code == 400
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.urls import reverse
 
 from delivr.effects import clock
 from delivr.effects.models import EffectState
@@ -247,6 +249,20 @@ def test_a_double_press_takes_one_step(rolling: Submission, store: type[FakeStor
     assert store.taken == [("advance", 20.0)]
 
 
+def test_a_second_press_on_the_same_page_takes_no_step_either_once_the_first_is_done(
+    rolling: Submission, store: type[FakeStore]
+) -> None:
+    seen = rolling.acts
+    act_on(submission=rolling, act=Act.ADVANCE, actor=None, seen=seen)
+    run_all(rolling)
+    with pytest.raises(Conflict) as conflict:
+        act_on(submission=rolling, act=Act.ADVANCE, actor=None, seen=seen)
+    assert conflict.value.code == "changed_meanwhile"
+    act_on(submission=rolling, act=Act.HALT, actor=None, seen=seen)  # nothing holds this one up
+    run_all(rolling)
+    assert store.taken == [("advance", 20.0), ("halt", None)]
+
+
 def test_an_act_whose_response_is_lost_is_done_once(
     rolling: Submission, store: type[FakeStore]
 ) -> None:
@@ -284,3 +300,20 @@ def test_what_passes_by_itself_is_waited_for(submitted: Submission, store: type[
     store.checks_found = []
     run_all(submitted)
     assert fresh(submitted).state == "WAITING_FOR_REVIEW"
+
+
+def test_the_other_store_can_follow_when_the_first_one_has_released_it(
+    rolling: Submission, setup: Setup, member: Any
+) -> None:
+    act_on(submission=rolling, act=Act.COMPLETE, actor=None)
+    run_all(rolling)
+    release = Release.objects.get(pk=rolling.release_id)
+    assert release.status == "RELEASED"
+    page = member.get(reverse("release", args=[release.pk])).content.decode()
+    assert reverse("submission_new", args=[release.pk, setup.android.pk]) in page
+    wishes = Wishes(store_build="246")
+    other = submit(release=release, actor=None, target_id=setup.android.pk, wishes=wishes)
+    assert other.state == "DRAFT"
+    with pytest.raises(Conflict) as conflict:
+        submit(release=release, actor=None, target_id=setup.ios.pk, wishes=wishes)
+    assert conflict.value.code == "already_submitted"
