@@ -380,24 +380,28 @@ def _copy_build(pipeline: ReleasePipeline, build: Any) -> None:
     pipeline.candidate = build.candidate
 
 
-def recompute(release: Release, *, cause: str, event_id: int | None = None) -> None:
-    """Derive the status from the pipelines, and have the messages about the release say so. The
-    caller holds the release's lock.
+def recompute(
+    release: Release, *, cause: str, event_id: int | None = None, of_store: bool = False
+) -> None:
+    """Derive the status from the pipelines and the submissions, and have the messages about the
+    release say so. The caller holds the release's lock, and says `of_store` if a submission
+    changed: submissions count only from the first one that a store has.
 
     `cause` is the id of the build that changed: it makes the message of a second failure differ
     from that of the first. `event_id` is the build event.
     """
-    _derive(release, cause=cause, event_id=event_id)
+    _derive(release, cause=cause, event_id=event_id, of_store=of_store)
     refresh(release)
 
 
-def _derive(release: Release, *, cause: str, event_id: int | None) -> None:
+def _derive(release: Release, *, cause: str, event_id: int | None, of_store: bool) -> None:
     before = release.status
     if before == ReleaseStatus.CANCELLED:
         return
     statuses = list(release.pipelines.order_by("id").values_list("build_status", flat=True))
     of_builds = derive_status(statuses)
-    status = _status_in_stores(release) or of_builds
+    is_asked = of_store or before in IN_STORES
+    status = (_status_in_stores(release) if is_asked else None) or of_builds
     _note_whether_built(release, of_builds, cause=cause)
     if status == before:
         return

@@ -82,7 +82,7 @@ def set_state(row: Submission, state: SubmissionState, *, cause: str) -> None:
     row.ended_at = (row.ended_at or now) if state in ENDED else None
     row.read_at = next_read(row, now)
     row.save()
-    recompute(row.release, cause=cause)
+    recompute(row.release, cause=cause, of_store=True)
 
 
 def apply_state(row: Submission, found: StoreState, *, is_acting: bool) -> None:
