@@ -48,6 +48,10 @@ class TicketType(Kinds):
     JIRA = "JIRA", "Jira"
 
 
+class HealthType(Kinds):
+    SENTRY = "SENTRY", "Sentry"
+
+
 class Preset(models.TextChoices):
     """How much a communication connection tells."""
 

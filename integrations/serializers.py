@@ -14,6 +14,7 @@ from integrations import sharing
 from integrations.checks import CheckState
 from integrations.choices import (
     CommunicationType,
+    HealthType,
     PipelineType,
     ScmType,
     TargetType,
@@ -42,6 +43,7 @@ KINDS: dict[str, list[str]] = {
     "pipelines": list(PipelineType.values),
     "communication": list(CommunicationType.values),
     "tickets": list(TicketType.values),
+    "health": list(HealthType.values),
 }
 REFERENCES = {"scmIntegrationId": "scm", "targetIntegrationId": "target"}
 

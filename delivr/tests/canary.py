@@ -27,7 +27,7 @@ from delivr.tests.admin_pages import detail, listing
 from delivr.tests.test_walk import all_of
 from sandbox.server import SandboxServer
 
-FAMILIES = ("scm", "targets", "pipelines", "communication", "tickets")
+FAMILIES = ("scm", "targets", "pipelines", "communication", "tickets", "health")
 PAGES = (
     "/releases",
     "/integrations",

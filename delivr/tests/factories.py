@@ -22,6 +22,7 @@ from delivr.tenants.models import Membership, Role, Tenant, User
 from integrations.choices import Verification
 from integrations.models import (
     CommunicationIntegration,
+    HealthIntegration,
     PipelineIntegration,
     ScmIntegration,
     TargetIntegration,
@@ -179,6 +180,17 @@ class JiraFactory(ConnectionFactory):
     username = "delivr@example.com"
     api_token = "factory jira token"
     project = "MOBILE"
+
+
+class SentryFactory(ConnectionFactory):
+    class Meta:
+        model = HealthIntegration
+
+    health_type = "SENTRY"
+    server_url = "http://127.0.0.1:1/sentry"
+    api_token = "factory sentry token"
+    organization = "dream11"
+    project = "mobile-app"
 
 
 class ReleaseFactory(DjangoModelFactory):

@@ -126,6 +126,7 @@ def _fill(workspace: SampleWorkspace) -> None:
         until=timezone.now() + timedelta(hours=1),
     )
     endpoint = factories.EndpointFactory(tenant=tenant)
+    source = factories.SentryFactory(tenant=tenant)
     attempt = EndpointAttempt.objects.create(
         tenant=tenant,
         integration_id=endpoint.pk,
@@ -164,6 +165,7 @@ def _fill(workspace: SampleWorkspace) -> None:
         "pipelines": wired.pipelines["ios"].pk,
         "communication": wired.slack.pk,
         "tickets": wired.jira.pk,
+        "health": source.pk,
     }
     for subject in (release, wired.scm, effect):
         subject.refresh_from_db()

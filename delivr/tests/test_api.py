@@ -16,6 +16,7 @@ from delivr.effects.models import Effect
 from delivr.tenants.models import Role, Tenant
 from delivr.tests import factories
 from delivr.tests.api_calls import SCM, SCMS, problem
+from delivr.tests.walk_table import FAMILIES
 from integrations.models import ScmIntegration
 
 pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
@@ -224,7 +225,7 @@ LISTS = [
     "effects",
     "releases",
     "webhook-deliveries",
-    *(f"integrations/{f}" for f in ("scm", "targets", "pipelines", "communication", "tickets")),
+    *(f"integrations/{f}" for f in FAMILIES),
 ]
 
 

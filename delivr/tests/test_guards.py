@@ -24,8 +24,10 @@ from integrations.models import FAMILIES
 from integrations.providers.base import Provider
 from integrations.providers.chat import ChatProvider
 from integrations.providers.ci import CiProvider
+from integrations.providers.health import HealthProvider
 from integrations.providers.registry import (
     COMMUNICATION,
+    HEALTH,
     PIPELINES,
     PROVIDERS,
     SCM,
@@ -217,6 +219,7 @@ def test_every_choice_has_a_provider_of_its_family() -> None:
         (FAMILIES["pipelines"], PIPELINES, CiProvider),
         (FAMILIES["communication"], COMMUNICATION, ChatProvider),
         (FAMILIES["tickets"], TICKETS, TicketProvider),
+        (FAMILIES["health"], HEALTH, HealthProvider),
     ):
         assert set(_kinds(model)) == set(registered)
         assert all(issubclass(provider_class((model.family, k)), base) for k in registered)

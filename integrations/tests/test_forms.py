@@ -34,6 +34,7 @@ STORED: dict[ProviderKey, Any] = {
         {"pipeline_type": "GITLAB_CI", "api_token": CANARY},
     ),
     key_of("WEBHOOK"): (make.PipelineFactory, {"pipeline_type": "WEBHOOK", "api_token": CANARY}),
+    key_of("SENTRY"): (make.SentryFactory, {"api_token": CANARY}),
     key_of("SLACK"): (make.SlackFactory, {"token": CANARY}),
     key_of("TEAMS"): (
         make.SlackFactory,

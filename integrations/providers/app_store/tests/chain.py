@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from sandbox.apple import builds, reviews
-
 from integrations.providers.app_store.provider import AppStore
 from integrations.providers.base import Check, Outcome, ProviderError
 from integrations.providers.stores import ReleaseType, StoreState, SubmissionPlan
 from sandbox import accounts
+from sandbox.apple import builds, reviews
 from sandbox.server import SandboxServer
 
 NOTES = {"en-US": "Faster line-ups."}

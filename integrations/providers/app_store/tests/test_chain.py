@@ -1,10 +1,10 @@
 """From a processed build to all users, against the stand-in over HTTP."""
 
 import pytest
-from sandbox.apple import gaps, phased, reviews
 
 from integrations.providers.base import Outcome, ProviderError
 from integrations.providers.stores import Act, StepRefused, SubmissionState
+from sandbox.apple import gaps, phased, reviews
 
 from .chain import Chain
 

@@ -4,13 +4,13 @@ import dataclasses
 import json
 
 import pytest
-from sandbox.play.acts import ACTS
 
 from integrations.providers.base import Outcome, ProviderError
 from integrations.providers.play_store.provider import PlayStore
 from integrations.providers.stores import Act, StepRefused, SubmissionPlan, SubmissionState
 from integrations.providers.tests.sandbox import failed
 from sandbox import accounts
+from sandbox.play.acts import ACTS
 
 pytestmark = pytest.mark.slow
 
