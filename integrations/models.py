@@ -611,6 +611,10 @@ class HealthIntegration(Connection):
         db_table = "tenant_health_integrations"
         constraints: ClassVar = [unique_per_tenant("health")]
 
+    def knows(self, platform: str) -> bool:
+        """True if it has figures of the apps of this platform."""
+        return str(platform) in self.provider_class.platforms
+
     @property
     def summary(self) -> str:
         if self.target is not None:

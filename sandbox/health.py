@@ -38,7 +38,7 @@ class Health:
         self._shared = shared
         self.lag = 2 * 3600.0
         first = Version("1.4.2", "240", 48210, 9120, 99.82, 99.41, 0.21, at=shared.clock())
-        self.versions = {first.name: first}
+        self.versions: dict[str, Version] = {first.name: first}
 
     def put(self, facts: dict[str, Any]) -> Version:
         """Set the figures of a build; what is not named stays. Raises ValueError."""
@@ -51,7 +51,7 @@ class Health:
         rates = {name: float(facts[name]) for name in RATES if name in facts}
         if any(n < 0 for n in numbers.values()) or any(not 0 <= r <= 100 for r in rates.values()):
             raise ValueError("numbers are not negative, rates are percentages")
-        for name, value in {**numbers, **rates}.items():
+        for name, value in [*numbers.items(), *rates.items()]:
             setattr(found, name, value)
         self.versions[found.name] = found
         self._shared.touch()

@@ -39,7 +39,14 @@ from releases.models import (
     RepositoryPart,
     TicketPart,
 )
-from submissions.models import Preflight, Submission, SubmissionEvent
+from submissions.models import (
+    HealthReading,
+    HealthWatch,
+    Preflight,
+    RolloutRule,
+    Submission,
+    SubmissionEvent,
+)
 
 PASSWORD = "correct-horse-battery-staple"
 
@@ -242,6 +249,16 @@ def fill_stores(part: ReleaseTarget, user: Any) -> Submission:
         tenant=part.tenant, submission=submission, state=submission.state, what="Begun"
     )
     return submission
+
+
+def fill_health(submission: Submission, source: HealthIntegration) -> None:
+    """A rule of a submission, with what its source said."""
+    about = {"tenant": submission.tenant, "submission": submission, "source": source}
+    figure = {"metric": "crash_free_sessions", "value": 99.5, "sample": 1000}
+    now = timezone.now()
+    RolloutRule.objects.create(**about, metric="crash_free_sessions", threshold=99, action="HALT")
+    HealthReading.objects.create(**about, **figure, until=now)
+    HealthWatch.objects.create(**about, figures=[{**figure, "until": now.isoformat()}])
 
 
 def fill_repository(release: Release) -> None:

@@ -127,6 +127,7 @@ def _fill(workspace: SampleWorkspace) -> None:
     )
     endpoint = factories.EndpointFactory(tenant=tenant)
     source = factories.SentryFactory(tenant=tenant)
+    factories.fill_health(submission, source)
     attempt = EndpointAttempt.objects.create(
         tenant=tenant,
         integration_id=endpoint.pk,

@@ -34,6 +34,7 @@ from delivr.tests import factories
 from delivr.tests.admin_pages import detail, listing
 from integrations.models import EarlierWebhookSecret, EndpointAttempt
 from releases.models import ReleaseCommunication, ReleaseNotice
+from submissions.models import StoreLock
 
 pytestmark = [pytest.mark.on_sqlite, pytest.mark.slow]
 
@@ -54,7 +55,10 @@ def root(db) -> Client:
 def rows(tenant, owner) -> list[str]:
     """A row of every model, with a marker in place of each secret and body."""
     release = factories.ReleaseFactory(tenant=tenant, created_by=owner)
-    factories.ReleaseTargetFactory(release=release)
+    part = factories.ReleaseTargetFactory(release=release)
+    submission = factories.fill_stores(part, owner)
+    factories.fill_health(submission, factories.SentryFactory(tenant=tenant))
+    StoreLock.objects.create(key="x")
     factories.fill_repository(release)
     ReleaseNotice.objects.create(tenant=tenant, release_id=release.pk, notice="x", dedupe_key="x")
     pipeline = factories.ReleasePipelineFactory(release=release)

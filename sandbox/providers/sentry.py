@@ -6,6 +6,7 @@ https://docs.sentry.io/api/releases/retrieve-release-health-session-statistics/
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
@@ -18,7 +19,7 @@ from sandbox.health import Version
 blueprint = Blueprint("sentry", __name__)
 ORGANIZATION = f"/sentry/api/0/organizations/{accounts.SENTRY_ORGANIZATION}"
 PROJECTS = {accounts.SENTRY_PROJECT: "4507000000000017", "website": "4507000000000018"}
-FIELDS = {
+FIELDS: dict[str, Callable[[Version], Any]] = {
     "sum(session)": lambda one: one.sessions,
     "count_unique(user)": lambda one: one.users,
     "crash_free_rate(session)": lambda one: _rate(one.sessions, one.crashFreeSessions),
