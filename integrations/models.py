@@ -619,7 +619,7 @@ class HealthIntegration(Connection):
     def summary(self) -> str:
         if self.target is not None:
             return f"{self.kind_label} · {self.target.app_identifier}"
-        return f"{self.server_url.split('://')[-1]} · {self.organization}/{self.project}"
+        return f"{self.kind_label} · {self.organization}/{self.project}"
 
 
 FAMILIES: dict[str, type[Connection]] = {

@@ -6,6 +6,7 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from delivr.failures import Conflict
@@ -125,7 +126,10 @@ class SubmissionForm(forms.Form):
 
     def rule_wishes(self) -> list[RuleWish] | None:
         """The rules that were entered; None if a line has errors."""
-        if any(line.errors for line in self.rules):
+        wrong = [number for number, line in enumerate(self.rules, start=1) if line.errors]
+        for number in wrong:
+            self.add_error(None, gettext("Rule %(n)d has an error.") % {"n": number})
+        if wrong:
             return None
         return [wish for line in self.rules if (wish := line.wish()) is not None]
 

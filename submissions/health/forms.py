@@ -18,13 +18,13 @@ from submissions.health.wishes import MIN_SAMPLE, RuleWish, rules_from, sources_
 from submissions.health.wording import METRIC_NAMES, sentence_of
 from submissions.models import Submission, store_of
 
-LINES = 4
+LINES = 3
 
 
 class RuleForm(forms.Form):
     """One rule; without an action the line is empty."""
 
-    action = forms.ChoiceField(label=gettext_lazy("Do"), required=False)
+    action = forms.ChoiceField(label=gettext_lazy("Action"), required=False)
     source = forms.ChoiceField(label=gettext_lazy("Figures of"), required=False)
     metric = forms.ChoiceField(label=gettext_lazy("Figure"), required=False)
     threshold = forms.FloatField(label=gettext_lazy("Limit, %"), required=False)
