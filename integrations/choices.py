@@ -50,6 +50,7 @@ class TicketType(Kinds):
 
 class HealthType(Kinds):
     SENTRY = "SENTRY", "Sentry"
+    PLAY_VITALS = "PLAY_VITALS", "Google Play vitals"
 
 
 class Preset(models.TextChoices):

@@ -611,9 +611,11 @@ class HealthIntegration(Connection):
         db_table = "tenant_health_integrations"
         constraints: ClassVar = [unique_per_tenant("health")]
 
-    def knows(self, platform: str) -> bool:
-        """True if it has figures of the apps of this platform."""
-        return str(platform) in self.provider_class.platforms
+    def knows(self, app: TargetIntegration) -> bool:
+        """True if it may have figures of this app."""
+        if self.target is not None and self.target.app_identifier != app.app_identifier:
+            return False
+        return str(app.platform) in self.provider_class.platforms
 
     @property
     def summary(self) -> str:

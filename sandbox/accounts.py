@@ -171,6 +171,7 @@ class Accounts:
                 "sentryOrganization": SENTRY_ORGANIZATION,
                 "sentryProject": SENTRY_PROJECT,
             },
+            "vitals": {"healthType": "PLAY_VITALS"},
         }
 
     def _targets(self) -> list[dict[str, Any]]:
@@ -197,6 +198,7 @@ class Accounts:
             "SLACK_API_URL": f"{base_url}/slack/api/",
             "APP_STORE_CONNECT_URL": f"{base_url}/appstore",
             "GOOGLE_PLAY_URL": f"{base_url}/play",
+            "GOOGLE_PLAY_REPORTING_URL": f"{base_url}/playreporting",
             "GOOGLE_TOKEN_URL": f"{base_url}/google/token",
             "OUTBOUND_ALLOW": base_url.split("://", 1)[-1],
         }

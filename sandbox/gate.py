@@ -38,6 +38,7 @@ PREFIXES = {
     "/appstore": "app_store",
     "/play": "google_play",
     "/google": "google_oauth",
+    "/playreporting": "play_reporting",
     "/sentry": "sentry",
     "/anyci": "any_ci",
     "/listener": "endpoint",

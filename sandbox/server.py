@@ -54,6 +54,7 @@ from sandbox.providers import (
     jenkins,
     jira,
     listeners,
+    play_reporting,
     sentry,
     slack,
     slack_people,  # noqa: F401 -- its methods
@@ -84,6 +85,7 @@ def create_app(state: SandboxState, accounts: Accounts) -> Flask:
         jira,
         app_store,
         google_play,
+        play_reporting,
         sentry,
         any_ci,
         control,

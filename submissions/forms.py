@@ -143,7 +143,7 @@ class SubmissionForm(forms.Form):
             wishes,
             store=store,
             shares=self.cleaned_data.get("shares", ()),
-            sources=sources_of(target.tenant_id, target.platform),
+            sources=sources_of(target),
         )
         for words in found:
             self.add_error(None, words)

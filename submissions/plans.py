@@ -184,7 +184,7 @@ def _rule_errors(submission: Submission, wishes: Wishes) -> list[tuple[str, str]
         wishes.rollout_rules,
         store=store_of(submission.target),
         shares=wishes.shares,
-        sources=sources_of(submission.tenant_id, submission.target.platform),
+        sources=sources_of(submission.target),
     )
     return [("rollout_rules", one) for one in words]
 

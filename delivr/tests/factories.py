@@ -200,6 +200,14 @@ class SentryFactory(ConnectionFactory):
     project = "mobile-app"
 
 
+class PlayVitalsFactory(ConnectionFactory):
+    class Meta:
+        model = HealthIntegration
+
+    health_type = "PLAY_VITALS"
+    target = factory.SubFactory(PlayStoreFactory, tenant=factory.SelfAttribute("..tenant"))
+
+
 class ReleaseFactory(DjangoModelFactory):
     class Meta:
         model = Release

@@ -184,7 +184,10 @@ def test_tenant_owned_rows_have_a_tenant_and_its_uniqueness(model: type[models.M
 
 
 # Kinds whose connections hold no credential, with the reason.
-WITHOUT_SECRET = {("communication", "EMAIL"): "sends through the installation's mail server"}
+WITHOUT_SECRET = {
+    ("communication", "EMAIL"): "sends through the installation's mail server",
+    ("health", "PLAY_VITALS"): "uses the service account of its app",
+}
 
 
 @pytest.mark.parametrize("key", PROVIDERS)

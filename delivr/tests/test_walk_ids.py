@@ -91,6 +91,13 @@ BODIES: list[tuple[str, str, str, dict[str, Any]]] = [
         },
     )
     for family, field in (("scm", "scmIntegrationId"), ("targets", "targetIntegrationId"))
+] + [
+    (
+        "integrations/health",
+        "targets",
+        "targetIntegrationId",
+        {"healthType": "PLAY_VITALS", "targetIntegrationId": "targets"},
+    )
 ]
 
 

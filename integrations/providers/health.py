@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from .base import Provider
 
@@ -32,8 +32,6 @@ class Figure:
 class HealthProvider(Provider):
     metrics: ClassVar[Sequence[Metric]]
     platforms: ClassVar[Sequence[str]]  # whose apps it knows
-    # Words for an app's users whom it does not count; "" if it counts them all.
-    blind_spot: ClassVar[Any] = ""
 
     @abstractmethod
     def figures(self, app: str, version: str, build: str, since: datetime) -> Sequence[Figure]:

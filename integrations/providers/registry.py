@@ -52,6 +52,7 @@ TICKETS: dict[str, str] = {
 }
 HEALTH: dict[str, str] = {
     HealthType.SENTRY: f"{_HERE}.sentry.provider.Sentry",
+    HealthType.PLAY_VITALS: f"{_HERE}.play_vitals.provider.PlayVitals",
 }
 
 # Who sends webhooks about builds, by the word in the address that they send them to.

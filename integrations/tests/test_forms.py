@@ -35,6 +35,7 @@ STORED: dict[ProviderKey, Any] = {
     ),
     key_of("WEBHOOK"): (make.PipelineFactory, {"pipeline_type": "WEBHOOK", "api_token": CANARY}),
     key_of("SENTRY"): (make.SentryFactory, {"api_token": CANARY}),
+    key_of("PLAY_VITALS"): (make.PlayVitalsFactory, {}),
     key_of("SLACK"): (make.SlackFactory, {"token": CANARY}),
     key_of("TEAMS"): (
         make.SlackFactory,

@@ -202,6 +202,8 @@ def details(connection: Connection) -> list[tuple[str, str]]:
     shown: list[tuple[str, str]] = []
     if isinstance(connection, PipelineIntegration):
         shown = [(_("Builds for"), str(connection.target)), (_("Builds from"), str(connection.scm))]
+    elif "target" in connection.provider_class.references:
+        shown = [(_("App"), str(connection.value_of("target")))]
     for field in fields_of(connection.provider_key):
         value = field.in_words(field.read(connection))
         if field.secret:

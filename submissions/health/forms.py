@@ -60,7 +60,7 @@ class Trial:
 
 def rule_forms(target: TargetIntegration, data: Any) -> list[RuleForm]:
     """One for each line, filled in with the rules of the target's last submission."""
-    sources = sources_of(target.tenant_id, target.platform)
+    sources = sources_of(target)
     store = store_of(target)
     stop = RuleAction.PAUSE if store.stops_by is Act.PAUSE else RuleAction.HALT
     actions = [stop, RuleAction.ADVANCE] if store.picks_shares else [stop]
@@ -94,7 +94,7 @@ def _last_rules(target: TargetIntegration) -> list[dict[str, Any]]:
 
 def try_rules(wishes: Sequence[RuleWish], target: TargetIntegration) -> list[Trial]:
     """What each rule will do, and would have done to the target's earlier submissions."""
-    sources = sources_of(target.tenant_id, target.platform)
+    sources = sources_of(target)
     rules: list[RolloutRule] = rules_from(target.tenant_id, wishes)
     return [
         Trial(

@@ -77,7 +77,7 @@ def _wanted(row: Submission, sources: Sequence[HealthIntegration]) -> set[str | 
     found: set[str | None] = {
         source.pk
         for source in sources
-        if source.tenant_id == row.tenant_id and source.knows(row.target.platform)
+        if source.tenant_id == row.tenant_id and source.knows(row.target)
     }
     is_waiting = any(rule.source_id is None for rule in row.rules.all())
     return found | ({None} if is_waiting else set())

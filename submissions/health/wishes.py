@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
-from delivr.tenants.models import Tenant
-from integrations.models import HealthIntegration
+from integrations.models import HealthIntegration, TargetIntegration
 from integrations.providers.health import HealthProvider, Metric
 from integrations.providers.stores import StoreProvider
 from submissions.health.models import RolloutRule, RuleAction
@@ -31,10 +30,10 @@ class RuleWish:
     after_hours: float | None = None
 
 
-def sources_of(tenant: Tenant | str, platform: str) -> dict[str, HealthIntegration]:
-    """The connections that know the apps of a platform, by id."""
-    rows = HealthIntegration.objects.for_tenant(tenant).select_related("target")
-    return {row.pk: row for row in rows if row.knows(platform)}
+def sources_of(app: TargetIntegration) -> dict[str, HealthIntegration]:
+    """The connections that know an app, by id."""
+    rows = HealthIntegration.objects.for_tenant(app.tenant_id).select_related("target")
+    return {row.pk: row for row in rows if row.knows(app)}
 
 
 def rules_from(tenant_id: str, wishes: Sequence[RuleWish]) -> list[RolloutRule]:
@@ -112,7 +111,7 @@ def _errors_in_advance(
 
 def _errors_in_figures(wish: RuleWish, source: HealthIntegration | None) -> Iterator[str]:
     if source is None:
-        yield _("this source is not connected, or does not know apps of this platform.")
+        yield _("this source is not connected, or does not know this app.")
         return
     provider: type[HealthProvider] = source.provider_class
     if wish.metric not in provider.metrics:
