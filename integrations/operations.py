@@ -376,8 +376,8 @@ def why_not_with(provider: Any, other: Connection) -> str:
         if other.kind not in provider.scm_kinds:
             text = _("%(server)s only builds repositories on %(names)s.")
             return text % {**words, "names": " / ".join(names)}
-    is_source = isinstance(other, TargetIntegration) and issubclass(provider, HealthProvider)
-    if is_source and other.platform not in provider.platforms:
+    platforms = provider.platforms if issubclass(provider, HealthProvider) else None
+    if platforms and isinstance(other, TargetIntegration) and other.platform not in platforms:
         return _("%(server)s knows no apps of this store.") % words
     return ""
 

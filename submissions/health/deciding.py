@@ -28,7 +28,6 @@ from submissions.states import note
 BAD_READINGS = 2  # in a row, before a rule acts
 CAN_BE_STOPPED = (SubmissionState.ROLLING_OUT, SubmissionState.LIVE)
 EVENTS_READ = 200
-BY = "rule"  # who changed it, in an event
 
 
 def decide(row: Submission, source_id: str | None, figures: Sequence[Figure]) -> None:
@@ -118,7 +117,7 @@ def _close(row: Submission, rule: RolloutRule, words: str, figure: Figure | None
     rule.acted_at = clock.now()
     rule.is_armed = rule.action == RuleAction.ADVANCE
     rule.save(update_fields=["acted_at", "is_armed"])
-    note(row, words, by=BY, facts=_facts(row, rule, figure))
+    note(row, words, facts=_facts(row, rule, figure))
     if rule.action == RuleAction.ADVANCE:
         return
     about = {

@@ -122,7 +122,7 @@ def test_two_bad_readings_in_a_row_halt_it(
     sentry.says(*BAD)
     assert (look(row).state, acts(store)) == ("ROLLING_OUT", [])
     assert (look(row).state, acts(store)) == ("HALTED", ["halt"])
-    event = row.events.get(by="rule")
+    event = row.events.get(facts__has_key="rule")
     assert event.what == (
         f"97.00 % crash-free sessions (20,000 sessions) in {sentry.row}: stopped by a rule"
     )
@@ -200,7 +200,7 @@ def test_where_a_store_has_no_halt_it_is_paused(
     row = rolled_out(setup, release, store, halting(sentry))
     sentry.says(*BAD)
     assert (look(row, times=2).state, acts(store)) == ("PAUSED", ["pause"])
-    facts = row.events.get(by="rule").facts
+    facts = row.events.get(facts__has_key="rule").facts
     assert "Fake Store cannot halt a release, so it is paused." in facts["sentence"]
 
 
@@ -216,7 +216,7 @@ def test_where_nothing_can_be_stopped_a_person_is_told_once(
     sentry.says(*BAD)
     look(row, times=4)
     assert acts(store) == []
-    assert "It is too late." in row.events.get(by="rule").what
+    assert "It is too late." in row.events.get(facts__has_key="rule").what
 
 
 def test_it_waits_for_an_act_that_is_on_its_way(
@@ -228,7 +228,7 @@ def test_it_waits_for_an_act_that_is_on_its_way(
     act_on(submission=fresh(row), act=Act.ADVANCE, actor=None)
     watch = HealthWatch.objects.get(submission=row)
     reading.read(watch.pk)
-    assert not row.events.filter(by="rule").exists()
+    assert not row.events.filter(facts__has_key="rule").exists()
     run_all(row)
     assert look(row).state == "HALTED"
     assert acts(store) == ["advance", "halt"]
@@ -258,7 +258,7 @@ def test_it_advances_after_the_hours_if_it_is_good(
     pass_time(row, minutes=11)
     assert look(row).percent == 20
     assert look(row).percent == 20  # the hours begin anew at each step
-    assert row.events.get(by="rule").what.startswith("24 hours at this step, 99.90 %")
+    assert row.events.get(facts__has_key="rule").what.startswith("24 hours at this step, 99.90 %")
 
 
 @pytest.mark.parametrize("says", [BAD, LITTLE])
