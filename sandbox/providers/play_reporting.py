@@ -72,11 +72,9 @@ def query(package: str, name: str) -> Response:
         found = [one for one in found if one.build == wanted[1]]
     if not found:
         return jsonify({})
-    one, rows = found[-1], []
-    while start < end:
-        rows.append(_row(one, start, rate, of(one), body))
-        start += timedelta(hours=1)
-    return jsonify({"rows": rows})
+    hours = int((end - start).total_seconds() // 3600)
+    times = [start + timedelta(hours=n) for n in range(hours)]
+    return jsonify({"rows": [_row(one, at, rate, of(one), body) for at in times for one in found]})
 
 
 def _row(

@@ -81,26 +81,36 @@ class PlayVitals(HealthProvider):
         return [_nothing("freshness", "Google has no vitals of this app yet.")]
 
     def _check_figures(self) -> list[Check]:
-        """Of all versions together: the API does not tell which is the newest."""
-        found = list(self._read(Metric.CRASH_FREE_USERS, "", datetime.now(UTC) - DAY))
-        if not found:
+        """Of the newest version that Google shows."""
+        metric = Metric.CRASH_FREE_USERS
+        since = datetime.now(UTC) - DAY
+        rows, until = self._rows(metric, "", since)
+        newest = max(map(_version_code, rows), default=0)
+        found = _figure(metric, [row for row in rows if _version_code(row) == newest], until)
+        if found is None:
             return [_nothing("figures", "Google has counted too few users of this app.")]
-        figure = found[0]
-        words = f"{figure.value:.2f} % crash-free users within 24 hours ({figure.sample:,} users)."
+        words = (
+            f"{found.value:.2f} % crash-free users of version code {newest} within 24 hours "
+            f"({found.sample:,} users)."
+        )
         return [Check(name="figures", ok=True, message=words)]
 
     @only_provider_errors
     def figures(self, app: str, version: str, build: str, since: datetime) -> Sequence[Figure]:
         if not _VERSION_CODE.fullmatch(build):
             return []
-        return [figure for metric in SETS for figure in self._read(metric, build, since)]
+        found = [_figure(metric, *self._rows(metric, build, since)) for metric in SETS]
+        return [figure for figure in found if figure is not None]
 
-    def _read(self, metric: Metric, build: str, since: datetime) -> Iterator[Figure]:
-        """None where Google hides the numbers of too few users."""
+    def _rows(
+        self, metric: Metric, build: str, since: datetime
+    ) -> tuple[list[dict[str, Any]], datetime]:
+        """One for each hour and version, and up to when Google has counted. Without a build they
+        are of all versions."""
         name, rate = SETS[metric]
         until = self._fresh_until(name)
         if until is None or until - HOUR < since:
-            return
+            return [], since
         body = {
             "timelineSpec": {
                 "aggregationPeriod": "HOURLY",
@@ -108,11 +118,11 @@ class PlayVitals(HealthProvider):
                 "endTime": _hour(until),
             },
             "metrics": [rate, "distinctUsers"],
+            "dimensions": ["versionCode"],
+            **({"filter": f"versionCode = {build}"} if build else {}),
         }
-        if build:
-            body |= {"dimensions": ["versionCode"], "filter": f"versionCode = {build}"}
-        answer = self._client.query(self._app, name, body)
-        yield from _figure(metric, rate, dicts(answer.get("rows")), until)
+        rows = dicts(self._client.query(self._app, name, body).get("rows"))
+        return [row for row in rows if not build or _version_code(row) == int(build)], until
 
     def _fresh_until(self, name: str) -> datetime | None:
         """A query beyond it is refused."""
@@ -122,25 +132,27 @@ class PlayVitals(HealthProvider):
         return _moment(hourly.get("latestEndTime")) if hourly else None
 
 
-def _figure(
-    metric: Metric, name: str, rows: Sequence[dict[str, Any]], until: datetime
-) -> Iterator[Figure]:
+def _figure(metric: Metric, rows: Sequence[dict[str, Any]], until: datetime) -> Figure | None:
     """The hours together, each by its users. A user may be in several of them, so the sample is
-    that of the largest hour, and no sum."""
-    hours = [
-        (rate, users)
-        for row in rows
-        if (users := _number(row, "distinctUsers"))
-        if (rate := _number(row, name)) is not None
-    ]
+    that of the largest hour, and no sum. None where Google hides the numbers of too few users."""
+    name = SETS[metric][1]
+    told = [(_number(row, name), _number(row, "distinctUsers")) for row in rows]
+    hours = [(rate, users) for rate, users in told if rate is not None and users]
     if not hours:
-        return
+        return None
     share = sum(rate * users for rate, users in hours) / sum(users for _rate, users in hours)
     if not 0 <= share <= 1:
         raise garbage("Play vitals")
     value = 100 * (1 - share) if metric is Metric.CRASH_FREE_USERS else 100 * share
     sample = int(max(users for _rate, users in hours))
-    yield Figure(metric=metric, value=value, sample=sample, until=until)
+    return Figure(metric=metric, value=value, sample=sample, until=until)
+
+
+def _version_code(row: dict[str, Any]) -> int:
+    """0 if it is unreadable."""
+    told = (d for d in dicts(row.get("dimensions")) if d.get("dimension") == "versionCode")
+    code = str(next(told, {}).get("int64Value"))
+    return int(code) if _VERSION_CODE.fullmatch(code) else 0
 
 
 def _number(row: dict[str, Any], name: str) -> float | None:

@@ -145,6 +145,14 @@ def test_every_failure_has_its_outcome_and_shows_no_secret(
     assert "PRIVATE KEY" not in everything_in(caught.value)
 
 
+def test_another_version_is_not_counted(google: Wire) -> None:
+    other = row("crashRate", "0.5", "9000")
+    other["dimensions"][0]["int64Value"] = "246"
+    rows = [other, row("crashRate", "0.01", "1000"), {**other, "dimensions": []}]
+    google.routes[f"{HOME}/crashRateMetricSet:query"] = Reply({"rows": rows})
+    assert read()[0].value == pytest.approx(99.0)
+
+
 def test_verification_shows_a_figure_and_how_old_it_is(google: Wire) -> None:
     checks = {check.name: check for check in provider().verify()}
     assert list(checks) == ["address", "credentials", "freshness", "figures"]
@@ -161,7 +169,7 @@ def test_the_stand_in_verifies_and_answers(sandbox: SandboxServer) -> None:
     vitals = PlayVitals(service_account=key, app=accounts.APP_IDENTIFIER)
     checks = vitals.verify()
     assert all(check.ok for check in checks), checks
-    assert "99.41 % crash-free users" in checks[-1].message
+    assert "99.41 % crash-free users of version code 240" in checks[-1].message
     put = {"version": "1.5.0", "build": "245", "users": 4321, "crashFreeUsers": 98.0}
     sandbox.state.health.put({**put, "anrRate": 0.6})
     since = datetime.now(UTC) - timedelta(hours=24)
