@@ -74,7 +74,7 @@ def setup_step(request: TenantRequest, family: str) -> HttpResponseBase:
     steps = progress(request.tenant)
     state = next((s for s in steps if s.key == family), None)
     if state is None:  # no step of the setup
-        return redirect("integrations")
+        raise Http404
     if not state.is_open:
         return redirect(_waiting(steps))
     if request.method == "POST":
