@@ -21,6 +21,7 @@ from ..verifying import first_contact, try_in_order
 if TYPE_CHECKING:
     from .client import ReportingClient
 
+MOST_ROWS = 10_000  # of an answer
 HOUR, DAY = timedelta(hours=1), timedelta(hours=24)
 # The set and the name in it of each figure.
 SETS = {
@@ -119,6 +120,7 @@ class PlayVitals(HealthProvider):
             },
             "metrics": [rate, "distinctUsers"],
             "dimensions": ["versionCode"],
+            "pageSize": MOST_ROWS,
             **({"filter": f"versionCode = {build}"} if build else {}),
         }
         rows = dicts(self._client.query(self._app, name, body).get("rows"))
