@@ -49,9 +49,10 @@ format: install-dev ## Fix what `make lint` can fix automatically
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-bench: install-dev ## Measure the webhook endpoint and long lists (bench/README.md)
+bench: install-dev ## Measure the webhook endpoint, long lists and every request (bench/README.md)
 	@$(CONTAINED) $(PY) bench/webhook.py
-	@exec $(CONTAINED) $(PY) bench/lists.py
+	@$(CONTAINED) $(PY) bench/lists.py
+	@exec $(CONTAINED) $(PY) bench/explain.py
 
 faults: install-dev ## Kill, freeze and flood the whole product, and check the invariants (docs/reliability.md)
 	@exec $(CONTAINED) $(PY) faults/run.py $(ARGS)

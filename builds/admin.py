@@ -15,6 +15,7 @@ from builds.adopting import adopt_build
 from builds.cancelling import cancel_build
 from builds.forms import BuildNumberForm
 from builds.models import (
+    WAITING_STATES,
     Build,
     BuildEvent,
     ButtonPress,
@@ -28,7 +29,7 @@ from delivr.effects.admin import EffectAdmin
 from delivr.effects.models import Effect
 from delivr.failures import Conflict
 from integrations.models import find_connection
-from releases.models import Release
+from releases.models import MOVING, Release
 from releases.wording import KINDS, describe_effect
 
 admin.site.unregister(Effect)  # delivr.effects knows no builds; LedgerAdmin adds adopting one
@@ -60,6 +61,15 @@ class LedgerAdmin(EffectAdmin):
     list_filter = ("state", KindFilter, *EffectAdmin.list_filter[1:])
     actions = (*EffectAdmin.actions, "adopt")
     links = ("about", "release", "build", "connection")
+
+    def by_id(self, text: str) -> QuerySet[Effect] | None:
+        """Also by that of the release or build that they are about."""
+        for model, column in ((Release, "release_id"), (Build, "build_id")):
+            row = model.objects.filter(pk=text.replace("\0", "")).first()
+            if row is not None:
+                return Effect.objects.for_tenant(row.tenant_id).filter(**{column: row.pk})
+        return super().by_id(text)
+
     shown_first = (*links, "tenant", "state", "attempts", "last_error", "last_error_hint", "result")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
@@ -142,10 +152,14 @@ class BuildAdmin(ReadOnlyAdmin):
     list_filter = ("status",)
     list_select_related = ("release_pipeline__release", "tenant")
     search_fields = ("id", "number", "queue_id", "tenant__id", "tenant__name")
-    date_hierarchy = "created_at"
     inlines = (EventInline,)
+    ordering = ("-created_at", "-id")
     hidden = ("log_excerpt",)
     actions = ("cancel",)
+
+    def few(self, request: HttpRequest, rows: QuerySet[Build]) -> QuerySet[Build] | None:
+        status = request.GET.get("status__exact")
+        return rows.filter(status=status) if status in MOVING else None
 
     @admin.action(description=gettext_lazy("Cancel the build"), permissions=["operate"])
     def cancel(self, request: HttpRequest, rows: QuerySet[Build]) -> None:
@@ -159,7 +173,6 @@ class BuildEventAdmin(ReadOnlyAdmin):
     list_filter = ("source", "to_status", "applied")
     list_select_related = ("tenant",)
     search_fields = ("build__id", "tenant__id")
-    date_hierarchy = "at"
 
 
 @admin.register(WebhookDelivery)
@@ -177,9 +190,14 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin):
     list_filter = ("state", "trust")
     list_select_related = ("tenant", "pipeline")
     search_fields = ("id", "pipeline__id", "dedupe_key", "tenant__id", "tenant__name")
-    date_hierarchy = "received_at"
     hidden = ("body",)
     actions = ("replay",)
+
+    def few(
+        self, request: HttpRequest, rows: QuerySet[WebhookDelivery]
+    ) -> QuerySet[WebhookDelivery] | None:
+        is_waiting = request.GET.get("state__exact") in WAITING_STATES
+        return rows.filter(next_at__isnull=False) if is_waiting else None
 
     @admin.action(description=gettext_lazy("Apply again"), permissions=["operate"])
     def replay(self, request: HttpRequest, rows: QuerySet[WebhookDelivery]) -> None:
@@ -203,7 +221,6 @@ class TestBuildAdmin(ReadOnlyAdmin):
     list_filter = ("status",)
     list_select_related = ("tenant", "pipeline")
     search_fields = ("id", "pipeline__id", "number", "tenant__id", "tenant__name")
-    date_hierarchy = "created_at"
 
 
 @admin.register(ButtonPress)
@@ -212,7 +229,6 @@ class ButtonPressAdmin(ReadOnlyAdmin):
     list_filter = ("state",)
     list_select_related = ("tenant", "actor")
     search_fields = ("id", "value", "user", "user_name", "tenant__id", "tenant__name")
-    date_hierarchy = "pressed_at"
 
 
 @admin.register(ChatAccount)

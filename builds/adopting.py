@@ -112,7 +112,7 @@ def _why_not(part: ReleasePipeline, ours: list[Build], state: BuildState) -> str
         return _("#%(number)s did not succeed.") % words
     is_offered = any(not handle_of(row).is_another(state) for row in part.offers)
     if not is_offered and not is_meant(part, ours, state):
-        return _("#%(number)s does not tell that it was built for release %(release)s.") % words
+        return _("#%(number)s does not say that it was built for release %(release)s.") % words
     return ""
 
 
@@ -144,7 +144,7 @@ def _refuse(part: ReleasePipeline) -> None:
         raise Conflict("release_cancelled", _("This release was cancelled."))
     refuse_released(part.release)
     if part.is_moving:
-        words = _("A build of delivr is in progress. Cancel it to adopt another one.")
+        words = _("A build that delivr triggered is in progress. Cancel it to adopt another one.")
         raise Conflict("build_in_progress", words)
     if part.may_build_again:
         raise Conflict("already_built", _("This is already built."))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from django.db.models import QuerySet
 from django.http.response import HttpResponseBase
 from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
@@ -17,7 +16,7 @@ from builds.activity.tracing import causes_of, consequences_of, subject_of
 from builds.adopting import adopt_build, adopt_offer
 from builds.artifacts import OpenArtifact, attachment, open_artifact
 from builds.cancelling import cancel_build, cancel_release, force_cancel
-from builds.models import Build, DeliveryState, WebhookDelivery
+from builds.models import Build, DeliveryQuerySet, DeliveryState, WebhookDelivery
 from builds.serializers import (
     AdoptOfferSerializer,
     AdoptSerializer,
@@ -82,13 +81,13 @@ class DeliveryList(TenantView):
             if state not in DeliveryState.values:
                 known = ", ".join(DeliveryState.values)
                 raise invalid({"state": [_("Choose one of: %(known)s.") % {"known": known}]})
-            rows = rows.filter(state=state)
+            rows = rows.in_state(state)
         return self.page(rows, show_deliveries, ordering=("-received_at", "-pk"))
 
 
-def deliveries(tenant: Tenant) -> QuerySet[WebhookDelivery]:
+def deliveries(tenant: Tenant) -> DeliveryQuerySet:
     """The tenant's deliveries with everything that a response needs."""
-    rows: QuerySet[WebhookDelivery] = WebhookDelivery.objects.for_tenant(tenant)
+    rows: DeliveryQuerySet = WebhookDelivery.objects.for_tenant(tenant)
     return rows.defer("body").select_related("build__release_pipeline").prefetch_related("events")
 
 

@@ -50,7 +50,7 @@ class _Slots:
     def take(self, tenant_id: str) -> None:
         """Raises Problem 429."""
         if self.held_by(tenant_id) > SHARE:
-            words = _("This workspace has downloaded for long. Try again in a few minutes.")
+            words = _("This workspace used up its download time. Try again in a few minutes.")
             raise throttled(words, int(WINDOW / 3))
         if not self._free.acquire(blocking=False):
             words = _("Another download is in progress. Try again when it has finished.")

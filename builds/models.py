@@ -149,6 +149,8 @@ class Build(PolledBuild):
                 name="build_ended",
                 condition=Q(finished_at__isnull=False),
             ),
+            models.Index(fields=["tenant", "-created_at"], name="build_by_time"),
+            models.Index(fields=["-created_at", "-id"], name="build_newest"),
         ]
 
     def __str__(self) -> str:
@@ -222,6 +224,7 @@ class TestBuild(PolledBuild):
             models.Index(
                 fields=["log_at"], name="test_build_log_due", condition=Q(log_at__isnull=False)
             ),
+            models.Index(fields=["-created_at", "-id"], name="test_build_newest"),
         ]
 
     def __str__(self) -> str:
@@ -264,6 +267,15 @@ class DeliveryState(models.TextChoices):
     REJECTED = "REJECTED", _("Unreadable")
 
 
+WAITING_STATES = [DeliveryState.NEW, DeliveryState.UNMATCHED]  # due at `next_at`
+RARE_STATES = [
+    DeliveryState.IGNORED,
+    DeliveryState.UNMATCHED,
+    DeliveryState.ORPHAN,
+    DeliveryState.REJECTED,
+]
+
+
 class Trust(models.TextChoices):
     SIGNED = "SIGNED", _("Signed")
     BASIC = "BASIC", _("Password; delivr polls the build to confirm")
@@ -273,7 +285,12 @@ class Trust(models.TextChoices):
 
 class DeliveryQuerySet(TenantQuerySet):
     def waiting(self) -> Self:
-        return self.filter(state__in=[DeliveryState.NEW, DeliveryState.UNMATCHED])
+        return self.filter(state__in=WAITING_STATES)
+
+    def in_state(self, state: str) -> Self:
+        rows = self.filter(state=state)
+        # A new one is due at some time, and through that index it is found.
+        return rows.filter(next_at__isnull=False) if state == DeliveryState.NEW else rows
 
 
 class WebhookDelivery(TenantOwned):
@@ -321,6 +338,16 @@ class WebhookDelivery(TenantOwned):
                 fields=["next_at"], name="delivery_due", condition=Q(next_at__isnull=False)
             ),
             models.Index(fields=["tenant", "-received_at"], name="delivery_by_time"),
+            models.Index(fields=["pipeline", "-received_at"], name="delivery_by_pipeline"),
+            # The rare states; new ones are found by `delivery_due`, and nearly all are applied.
+            models.Index(
+                fields=["tenant", "state", "-received_at"],
+                name="delivery_by_state",
+                condition=Q(state__in=RARE_STATES),
+            ),
+            models.Index(fields=["-received_at", "-id"], name="delivery_newest"),
+            # For retention, which deletes bodies.
+            models.Index(fields=["received_at"], name="delivery_with_body", condition=~Q(body=b"")),
         ]
 
     def __str__(self) -> str:
@@ -337,6 +364,14 @@ class Source(models.TextChoices):
     POLL = "POLL", _("Detected by polling")
     WEBHOOK = "WEBHOOK", _("Webhook")
     PERSON = "PERSON", _("Manual action")
+
+
+SERVER_RESULTS = (
+    BuildStatus.SUCCESS,
+    BuildStatus.FAILURE,
+    BuildStatus.UNSTABLE,
+    BuildStatus.ABORTED,
+)
 
 
 class BuildEvent(TenantOwned):
@@ -363,7 +398,13 @@ class BuildEvent(TenantOwned):
                 fields=["tenant", "-at"],
                 name="event_of_polls",
                 condition=Q(source="POLL", applied=True),
-            )
+            ),
+            # For the insights: how a build's end was learned.
+            models.Index(
+                fields=["tenant", "-at"],
+                name="event_of_ends",
+                condition=Q(applied=True, to_status__in=[s.value for s in SERVER_RESULTS]),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -13,6 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.text import get_text_list
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
@@ -77,7 +78,7 @@ def _on_their_way(builds: list[Build]) -> str:
         "%(count)d builds are on their way to %(servers)s.",
         len(builds),
     )
-    return words % {"count": len(builds), "servers": ", ".join(servers)}
+    return words % {"count": len(builds), "servers": get_text_list(list(servers), _("and"))}
 
 
 @require_POST

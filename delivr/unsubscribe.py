@@ -44,13 +44,24 @@ def headers(link: str) -> dict[str, str]:
 
 def hash_of(address: str) -> str:
     """Stands for an address in a link."""
-    return hashlib.sha256(address.encode()).hexdigest()[:32]
+    return hashlib.sha256(address.lower().encode()).hexdigest()[:32]
 
 
-def answer(request: HttpRequest, *, what: str, end: Callable[[], None]) -> HttpResponse:
-    """Ask on GET, because scanners of mails open every link, and `end` the emails on POST. `what`
-    says which emails."""
-    if request.method == "POST":
+def answer(
+    request: HttpRequest,
+    *,
+    what: str,
+    end: Callable[[], None],
+    begin_again: Callable[[], None] | None = None,
+) -> HttpResponse:
+    """Ask on GET, because scanners of mails open every link, and `end` the emails on POST, or
+    `begin_again` if asked to. `what` says which emails."""
+    done = ""
+    if request.method == "POST" and begin_again is not None and "again" in request.POST:
+        begin_again()
+        done = "begun"
+    elif request.method == "POST":
         end()
-    context = {"what": what, "is_done": request.method == "POST"}
+        done = "ended"
+    context = {"what": what, "done": done, "may_begin_again": begin_again is not None}
     return render(request, "mails/unsubscribe.html", context)

@@ -11,6 +11,13 @@ class Verification(models.TextChoices):
     EXPIRED = "EXPIRED", _("Expired")
 
 
+class Silence(models.TextChoices):
+    """Why nothing is sent to a recipient."""
+
+    REFUSED = "REFUSED", _("Refused")  # the other side refuses it for good
+    UNSUBSCRIBED = "UNSUBSCRIBED", _("Unsubscribed")
+
+
 class Kinds(models.TextChoices):
     """The kinds of a family."""
 

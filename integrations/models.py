@@ -25,6 +25,7 @@ from integrations.choices import (
     Platform,
     Preset,
     ScmType,
+    Silence,
     TargetType,
     TicketType,
     Verification,
@@ -452,8 +453,9 @@ class CommunicationIntegration(Connection):
     @property
     def silent(self) -> dict[str, dict[str, str]]:
         """The recipients to which nothing is sent, with why and since when: see
-        `integrations.recipients`, which writes them."""
-        return dict(self.options.get(SILENT, {}))
+        `integrations.recipients`, which writes them. Upper and lower case do not matter."""
+        known = {one.lower(): about for one, about in self.options.get(SILENT, {}).items()}
+        return {one: known[one.lower()] for one in self._chosen if one.lower() in known}
 
     @property
     def silent_recipients(self) -> list[dict[str, str]]:
@@ -464,10 +466,16 @@ class CommunicationIntegration(Connection):
         ]
 
     def set_value(self, name: str, value: Any) -> None:
-        """A recipient that is removed is forgotten: added again, it is a new one."""
+        """That a removed recipient was refused is forgotten, but not that it unsubscribed."""
         super().set_value(name, value)
-        if silent := self.silent:
-            kept = {one: why for one, why in silent.items() if one in self.recipients}
+        if known := self.options.get(SILENT):
+            left = self.silent
+            chosen = {one.lower() for one in left}
+            kept = {
+                one: about
+                for one, about in known.items()
+                if one.lower() in chosen or about["why"] == Silence.UNSUBSCRIBED
+            }
             self.options = {**self.options, SILENT: kept}
 
     @property

@@ -17,6 +17,7 @@ from integrations.choices import (
     HealthType,
     PipelineType,
     ScmType,
+    Silence,
     TargetType,
     TicketType,
     Verification,
@@ -32,7 +33,6 @@ from integrations.providers.registry import (
     secrets_of,
     slug_of,
 )
-from integrations.recipients import Silence
 from integrations.wording import API_ERRORS
 
 Serializer = serializers.Serializer[Any]

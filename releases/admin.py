@@ -31,7 +31,6 @@ class ReleaseAdmin(ReadOnlyAdmin):
     list_filter = ("status",)
     list_select_related = ("tenant", "created_by")
     search_fields = ("id", "version", "branch", "tenant__id", "tenant__name")
-    date_hierarchy = "created_at"
     inlines = (TargetInline, PipelineInline)
 
 
@@ -39,14 +38,14 @@ class ReleaseAdmin(ReadOnlyAdmin):
 class ReleaseTargetAdmin(ReadOnlyAdmin):
     list_display = ("release", "target", "tenant", "epic_key")
     list_select_related = ("release", "target", "tenant")
-    search_fields = ("release__version", "epic_key", "tenant__id")
+    search_fields = ("release__id", "epic_key", "tenant__id")
 
 
 @admin.register(ReleaseCommunication)
 class ReleaseCommunicationAdmin(ReadOnlyAdmin):
     list_display = ("release", "communication", "tenant")
     list_select_related = ("release", "communication", "tenant")
-    search_fields = ("release__version", "tenant__id")
+    search_fields = ("release__id", "tenant__id")
 
 
 @admin.register(ReleasePipeline)
@@ -60,7 +59,7 @@ class ReleasePipelineAdmin(ReadOnlyAdmin):
     )
     list_filter = ("build_status", "platform")
     list_select_related = ("release", "tenant")
-    search_fields = ("release__version", "job_path", "build_number", "tenant__id")
+    search_fields = ("release__id", "job_path", "build_number", "tenant__id")
 
 
 @admin.register(ReleaseSettings)
@@ -74,21 +73,21 @@ class ReleaseSettingsAdmin(ReadOnlyAdmin):
 class RepositoryPartAdmin(ReadOnlyAdmin):
     list_display = ("release", "tenant", "base_branch", "commit", "tag", "total", "look_at")
     list_select_related = ("release", "tenant")
-    search_fields = ("release__version", "commit", "tag", "tenant__id")
+    search_fields = ("release__id", "commit", "tag", "tenant__id")
 
 
 @admin.register(TicketPart)
 class TicketPartAdmin(ReadOnlyAdmin):
     list_display = ("release", "tenant", "version_name", "total", "not_done", "look_at")
     list_select_related = ("release", "tenant")
-    search_fields = ("release__version", "version_name", "tenant__id")
+    search_fields = ("release__id", "version_name", "tenant__id")
 
 
 @admin.register(Change)
 class ChangeAdmin(ReadOnlyAdmin):
     list_display = ("short_sha", "title", "release", "tenant", "author", "pull_number")
     list_select_related = ("release", "tenant")
-    search_fields = ("sha", "release__version", "tenant__id")
+    search_fields = ("sha", "release__id", "tenant__id")
 
 
 @admin.register(ChangeTicket)

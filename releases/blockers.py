@@ -420,7 +420,7 @@ def _name_of(release: Release, group: Sequence[Effect]) -> str:
     if len(group) == 1:
         part = _part_of(release, effect)
         name = describe_effect(effect)
-        return f"{part.get_platform_display()}: {name}" if part else name
+        return f"{part.title}: {name}" if part else name
     if effect.kind == "event.send":
         return _("%(count)d events") % {"count": len(group)}
     if FAMILY_OF[effect.kind] == "communication":
@@ -461,7 +461,7 @@ def _builds(
 def _build(
     part: Any, build: Any, failing: dict[str, IntegrationHealth], now: datetime
 ) -> Iterator[Blocker]:
-    words = {"platform": part.get_platform_display(), "reason": build.queue_reason}
+    words = {"platform": part.title, "reason": build.queue_reason}
     is_polled = part.pipeline.silence is None and not _is_refused(failing.get(part.pipeline_id))
     next_poll = build.poll_at if is_polled else None
     if build.status == BuildStatus.QUEUED and build.queue_reason:

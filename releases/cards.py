@@ -101,6 +101,7 @@ class PipelineCard:
 
     id: str
     platform: str
+    title: str  # the platform, or what tells it from others for the same platform
     name: str
     provider: str
     provider_label: str
@@ -142,6 +143,12 @@ class PipelineCard:
     @property
     def name_tells_job(self) -> bool:
         return self.job in self.name
+
+    @property
+    def subtitle(self) -> str:
+        """What the title leaves out."""
+        is_named = self.title == self.name
+        return f"{self.provider_label} · {self.platform}" if is_named else self.name
 
     @property
     def newest(self) -> Attempt | None:
@@ -186,6 +193,7 @@ def card_of(
     return PipelineCard(
         id=pipeline.pipeline_id,
         platform=pipeline.get_platform_display(),
+        title=pipeline.title,
         name=str(connection),
         provider=connection.slug,
         provider_label=connection.kind_label,

@@ -15,6 +15,7 @@ from delivr.tenants.models import Membership
 from integrations.choices import Platform
 from integrations.providers.ci import BuildStatus
 from releases.models import FAILED, MOVING, ReleaseQuerySet
+from releases.tabs import bounded, words_of
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -35,7 +36,11 @@ class Chip:
 
     label: str
     href: str
-    found: int = 0  # number of releases without this filter
+    found: int = 0  # number of releases without this filter, bounded
+
+    @property
+    def found_words(self) -> int | str:
+        return words_of(self.found)
 
 
 class ReleaseFilter:
@@ -91,7 +96,7 @@ class ReleaseFilter:
             Chip(
                 self._words(name),
                 self.url(tab, without=name),
-                self.apply(rows, without=name).count(),
+                bounded(self.apply(rows, without=name)).count(),
             )
             for name in self.values
         ]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.db import models
 from django.db.models import Exists, OuterRef, Prefetch, Q
 from django.utils.translation import gettext_lazy as _
@@ -70,6 +71,9 @@ FINISHED_RELEASES = (
 UNFINISHED_RELEASES = tuple(s for s in ReleaseStatus if s not in FINISHED_RELEASES)
 
 
+FEW_VERSIONS = 200  # that a search finds by their names
+
+
 def candidate_words(number: int) -> str:
     """The name of a release candidate: `RC 2`."""
     return f"RC {number}"
@@ -100,17 +104,31 @@ class ReleaseQuerySet(TenantQuerySet):
         """Releases that match all conditions. `version` may be a part of the version, `created_by`
         is an email address; `platform` and `build_statuses` must match in the same pipeline."""
         tests = {
-            "version__icontains": version,
             "status": status,
-            "created_by__email": created_by.lower(),
         }
-        rows = self.filter(**{name: value for name, value in tests.items() if value})
+        rows = self.with_version(version) if version else self
+        if created_by:
+            # One value, with which the index of the person's releases is in their order.
+            person = get_user_model().objects.filter(email=created_by.lower())
+            rows = rows.filter(created_by=person.values("pk")[:1])
+        rows = rows.filter(**{name: value for name, value in tests.items() if value})
         of_pipeline = {"platform": platform, "build_status__in": build_statuses}
         of_pipeline = {name: value for name, value in of_pipeline.items() if value}
         if not of_pipeline:
             return rows
         fitting = ReleasePipeline.objects.filter(tenant=OuterRef("tenant"), **of_pipeline)
         return rows.filter(Exists(fitting.filter(release=OuterRef("pk"))))
+
+    def with_version(self, part: str) -> Self:
+        """Those whose version contains this text.
+
+        The versions are looked up first, which reads only the index of the versions. If many
+        contain it, the newest releases will be among them, and need not be searched for.
+        """
+        rows = self.filter(version__icontains=part)
+        versions = rows.order_by().values_list("version", flat=True)
+        found = set(versions[: FEW_VERSIONS + 1])
+        return self.filter(version__in=found) if len(found) <= FEW_VERSIONS else rows
 
     def with_everything(self) -> Self:
         """The release with all its integrations, builds and build events, in a constant number of
@@ -225,6 +243,14 @@ class Release(TenantOwned):
         indexes = [
             models.Index(fields=["tenant", "-created_at"], name="release_by_time"),
             models.Index(fields=["tenant", "status", "-created_at"], name="release_by_status"),
+            models.Index(fields=["tenant", "version"], name="release_by_version"),
+            models.Index(fields=["tenant", "created_by", "-created_at"], name="release_by_person"),
+            models.Index(
+                fields=["tenant", "-created_at"],
+                name="release_ready",
+                condition=Q(status=ReleaseStatus.BUILD_COMPLETE, released_at=None),
+            ),
+            models.Index(fields=["-created_at", "-id"], name="release_newest"),
             models.Index(
                 fields=["branch_look_at"],
                 condition=Q(branch_look_at__isnull=False),
@@ -449,13 +475,17 @@ class ReleasePipeline(TenantOwned):
         return sum(row.platform == self.platform for row in rows) > 1
 
     @property
+    def title(self) -> str:
+        """The platform; of twins the pipeline's name, which tells them apart."""
+        return str(self.pipeline) if self.has_twin else self.get_platform_display()
+
+    @property
     def build_name(self) -> str:
         """Its newest build: `iOS`, `iOS #245`, `iOS #251 RC 2`; of twins with the pipeline's name,
         `Nightly #245`."""
-        name = str(self.pipeline) if self.has_twin else self.get_platform_display()
         number = f"#{self.build_number}" if self.build_number else ""
         candidate = candidate_words(self.candidate) if self.candidate > 1 else ""
-        return " ".join(filter(None, (name, number, candidate)))
+        return " ".join(filter(None, (self.title, number, candidate)))
 
     @property
     def is_moving(self) -> bool:

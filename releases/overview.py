@@ -73,9 +73,12 @@ class Overview:
         return any(p.may_trigger for p in self.pipelines)
 
     @property
-    def is_left_alone(self) -> bool:
-        """Everything is on its way: a person need not do anything."""
-        return self.status == ReleaseStatus.BUILDING and not self.may_trigger
+    def advice_if_held_up(self) -> str:
+        """The advice while something holds up the builds."""
+        if self.advice != _moving_advice(self.pipelines):
+            return self.advice
+        held_up = _("Something is holding up the builds.")
+        return f"{held_up} {_not_triggered(self.pipelines)}".rstrip()
 
     @property
     def may_trigger_all(self) -> bool:
@@ -94,7 +97,7 @@ class Overview:
         found = {p.next_candidate for p in self.pipelines}
         if len(found) == 1:
             return candidate_words(found.pop())
-        each = (f"{p.platform} {candidate_words(p.next_candidate)}" for p in self.pipelines)
+        each = (f"{p.title} {candidate_words(p.next_candidate)}" for p in self.pipelines)
         return ", ".join(each)
 
     @property
@@ -102,11 +105,6 @@ class Overview:
         """The first of several pipelines that needs a person's attention."""
         waiting = [p for p in self.pipelines if p.may_trigger and p.attempts]
         return waiting[0] if waiting and len(self.pipelines) > 1 else None
-
-    @property
-    def has_twins(self) -> bool:
-        """True if a platform has several pipelines, which its name does not tell apart."""
-        return len({p.platform for p in self.pipelines}) < len(self.pipelines)
 
     @property
     def messages_shown(self) -> int:
@@ -260,19 +258,22 @@ _OF_MARKS = {
 
 
 def _moving_advice(cards: Sequence[PipelineCard]) -> str:
-    missing = ", ".join(card.platform for card in cards if card.may_trigger)
-    if missing:
-        return _("Builds are in progress. Not triggered yet: %(platforms)s.") % {
-            "platforms": missing
-        }
+    if missing := _not_triggered(cards):
+        return f"{_('Builds are in progress.')} {missing}"
     return _("Nothing to do: builds are in progress.")
+
+
+def _not_triggered(cards: Sequence[PipelineCard]) -> str:
+    """Which builds are missing, as a sentence; "" if none is."""
+    missing = ", ".join(card.title for card in cards if card.may_trigger)
+    return _("Not triggered yet: %(builds)s.") % {"builds": missing} if missing else ""
 
 
 def _failed_advice(failed: Sequence[PipelineCard]) -> str:
     if len(failed) != 1:
         return _("Check what failed, then trigger it again.")
     [card] = failed
-    words = {"platform": card.platform}
+    words = {"platform": card.title}
     if card.still_good:
         words |= {"new": candidate_words(card.candidate), "old": candidate_words(card.still_good)}
         return (

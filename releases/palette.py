@@ -92,7 +92,7 @@ def _actions(role: Role) -> Iterator[Entry]:
 def _releases(tenant: Tenant, words: list[str]) -> Iterator[Entry]:
     rows = Release.objects.for_tenant(tenant)
     for word in words:
-        rows = rows.filter(version__icontains=word)
+        rows = rows.with_version(word)
     for row in rows.order_by("-created_at", "-pk")[:MOST]:
         url = reverse("release", args=[row.pk])
         yield Entry(row.version, url, more=row.branch, status=row.stage)

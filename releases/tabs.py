@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from django.db.models import Case, Count, Exists, OuterRef, Q, Value, When
+from django.db.models import Exists, IntegerField, OuterRef, Q, QuerySet, Subquery
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from delivr.tenants.models import Tenant
 from integrations.providers.ci import BuildStatus
 from releases.models import (
     FAILED,
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
 NEEDS_YOU, BUILDING, READY, DONE = "needs-you", "building", "ready", "done"
+MOST = 250  # a tab with more releases says "250+"
 LABELS: dict[str, StrOrPromise] = {
     NEEDS_YOU: gettext_lazy("Needs you"),
     BUILDING: gettext_lazy("Building"),
@@ -50,8 +53,25 @@ def in_tab(releases: ReleaseQuerySet, name: str) -> ReleaseQuerySet:
     return releases.filter(_conditions()[name])
 
 
-def counts(releases: ReleaseQuerySet) -> dict[str, int]:
-    """How many of the releases are in each tab that has some, in one query."""
-    cases = [When(condition, then=Value(name)) for name, condition in _conditions().items()]
-    rows = releases.order_by().annotate(tab=Case(*cases)).values_list("tab")
-    return dict(rows.annotate(number=Count("pk")))
+class _Count(Subquery):
+    """How many rows a queryset has, as a value of another query."""
+
+    template = "(SELECT COUNT(*) FROM (%(subquery)s) counted)"
+    output_field = IntegerField()
+
+
+def counts(tenant: Tenant, releases: ReleaseQuerySet) -> dict[str, int]:
+    """How many of the tenant's releases are in each tab that has some, in one query; no more than
+    `MOST` + 1, so that it costs the same however many there are."""
+    found = {name: _Count(bounded(in_tab(releases, name))) for name in LABELS}
+    row: Any = Tenant.objects.filter(pk=tenant.pk).values(**found).get()
+    return {name: number for name, number in row.items() if number}
+
+
+def bounded(releases: ReleaseQuerySet) -> QuerySet[Any, Any]:
+    return releases.order_by("-created_at").values("pk")[: MOST + 1]
+
+
+def words_of(number: int) -> int | str:
+    """A bounded count as it is shown: 12, or `250+`."""
+    return number if number <= MOST else _("%(most)s+") % {"most": MOST}

@@ -143,7 +143,7 @@ def _of_pipelines(release: Release, effects: Iterable[Effect]) -> Iterator[Timel
 
 
 def _of_pipeline(pipeline: ReleasePipeline, triggers: Mapping[str, str]) -> Iterator[TimelineItem]:
-    platform = pipeline.get_platform_display()
+    platform = pipeline.title
     for build in pipeline.builds.all():
         trigger = triggers.get(build.pk, "")
         yield _began(build, platform, trigger)

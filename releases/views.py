@@ -51,7 +51,7 @@ def release_list(request: TenantRequest) -> HttpResponse:
     every: ReleaseQuerySet = Release.objects.for_tenant(request.tenant)
     filters = ReleaseFilter(request)
     releases = filters.apply(every)
-    counts = tabs.counts(releases)
+    counts = tabs.counts(request.tenant, releases)
     if not counts and not filters.values and needs_setup(request.tenant):
         return redirect("setup")
     tab = request.GET.get("tab", "")
@@ -87,7 +87,7 @@ def _tabs(current: str, filters: ReleaseFilter, counts: dict[str, int]) -> list[
             "label": label,
             "href": filters.url(name),
             "current": name == current,
-            "count": counts.get(name, 0),
+            "count": tabs.words_of(counts.get(name, 0)),
         }
         for name, label in tabs.LABELS.items()
     ]

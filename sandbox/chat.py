@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from sandbox.shared import Shared
@@ -99,6 +99,7 @@ class Chat:
         self.deleted: set[tuple[str, str]] = set()  # channel and ts
         self._last_ts = 0.0
         self.is_paced = True
+        self.archived: set[str] = set()  # ids of channels, beside those that always are
         self._used: dict[str, float] = {}  # when each channel's calls are worked off
 
     def wait(self, channel_id: str) -> int:
@@ -114,11 +115,15 @@ class Chat:
         self._used[channel_id] = used + 1
         return 0
 
+    @property
+    def channels(self) -> list[Channel]:
+        return [replace(c, archived=True) if c.id in self.archived else c for c in CHANNELS]
+
     def channel(self, wanted: str) -> Channel | None:
         """Find a channel by id, or by name with or without `#`; private ones only if the bot is a
         member."""
         name = wanted.removeprefix("#")
-        visible = (c for c in CHANNELS if c.visible)
+        visible = (c for c in self.channels if c.visible)
         return next((c for c in visible if c.id == wanted or c.name == name), None)
 
     def in_channel(self, channel_id: str) -> list[Message]:
@@ -180,10 +185,12 @@ class Chat:
         return {
             "messages": [asdict(m) for m in self.messages],
             "deleted": sorted(self.deleted),
+            "archived": sorted(self.archived),
             "last_ts": self._last_ts,
         }
 
     def load(self, data: dict[str, Any]) -> None:
         self.messages = [Message(**item) for item in data["messages"]]
         self.deleted = {(channel, ts) for channel, ts in data.get("deleted", [])}
+        self.archived = set(data.get("archived", []))
         self._last_ts = data["last_ts"]

@@ -44,6 +44,18 @@ def change_message(channel: str, ts: str) -> Response:
     return jsonify(asdict(message))
 
 
+@blueprint.patch("/channels/<channel>")
+def change_channel(channel: str) -> Response:
+    """`archived`: whether it is; messages in it can neither be posted nor edited then."""
+    slack = state().slack
+    if slack.channel(channel) is None:
+        refuse(404, f"no channel {channel}")
+    is_archived = bool(json_body().get("archived"))
+    (slack.archived.add if is_archived else slack.archived.discard)(channel)
+    state().touch()
+    return jsonify({"archived": is_archived})
+
+
 @blueprint.post("/settings")
 def settings() -> Response:
     """`paced`: whether only one message a second may come to a channel, as is usual."""

@@ -31,6 +31,7 @@ from sandbox import (
     page_listeners,
     page_pipelines,
     page_receivers,
+    page_stores,
     presses,
     project_pages,
     repository_pages,
@@ -99,6 +100,7 @@ def create_app(state: SandboxState, accounts: Accounts) -> Flask:
         control_stores,
         page_pipelines,
         page_receivers,
+        page_stores,
         presses,
         page_listeners,
     ):

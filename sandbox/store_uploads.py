@@ -5,7 +5,9 @@ parameter `platform` decides for which store; without one, the name of what was 
 ("ios", "android"); where that says nothing, it is of an app for both. The App Store gets a build
 with the release's version and the number of the CI build, which Apple then processes. Google Play
 gets a bundle on the internal track, whose version code is the number too (`Play.upload_from_ci`);
-as any commit does, that ends open edits. A number that a store had before is not uploaded again.
+as any commit does, that ends open edits. With the switch "CI does not upload its bundles" there is
+only the artifact, which anybody may upload: of Jenkins, a bundle with the same code. A number that
+a store had before is not uploaded again.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ def take(stores: Stores, entry: Mapping[str, Any]) -> None:
     is_ios, is_android = "ios" in names, "android" in names
     if is_ios or not is_android:
         _to_apple(stores, version, str(entry["number"]))
-    if is_android or not is_ios:
+    if stores.play.settings.ci_uploads and (is_android or not is_ios):
         stores.play.upload_from_ci(version, int(entry["number"]))
 
 

@@ -162,12 +162,12 @@ def _card(
         is_checking=bool(preflight and preflight.look_at),
         checked_at=preflight.checked_at if preflight else None,
         is_ready=bool(preflight and preflight.is_ready),
-        checks=tuple(map(_check, preflight.checks)) if preflight else (),
+        checks=tuple(map(check_line, preflight.checks)) if preflight else (),
         submission=_line(row, effects, now) if row else None,
     )
 
 
-def _check(check: dict[str, Any]) -> CheckLine:
+def check_line(check: dict[str, Any]) -> CheckLine:
     return CheckLine(
         label=check.get("label") or check["name"],
         state=str(state_of(check)),

@@ -223,13 +223,20 @@ class DoAct(InStore):
             row.step = sum(one <= share for one in row.shares)
         if act is Act.COMPLETE:
             row.percent, row.step = PUBLIC, len(row.shares)
+        row.next_step_at = None  # the next look tells it
         row.changed_at = clock.now()  # look again soon
         set_state(row, AFTER_ACT.get(act, SubmissionState(row.state)), cause=effect.pk)
-        note(row, str(DONE_WORDS[act]))
+        note(row, _done_words(act, share))
 
     def gave_up(self, effect: Effect) -> None:
         row = lock_submission(effect.payload["submission"])
         note(row, f"{ACT_NAMES[Act(effect.payload['step'])]}: {effect.last_error}")
+
+
+def _done_words(act: Act, share: float | None) -> str:
+    if act is Act.ADVANCE and share is not None:
+        return _("Rolled out to %(percent)s %%") % {"percent": f"{share:g}"}
+    return str(DONE_WORDS[act])
 
 
 ACT_NAMES = {

@@ -17,10 +17,11 @@ from integrations.providers.stores import Act
 from integrations.throttle import throttle
 from releases.models import Release
 from submissions import preflight
+from submissions.card import check_line
 from submissions.forms import SubmissionForm
 from submissions.models import Submission, store_of
 from submissions.operations import act_on
-from submissions.plans import can_be_submitted
+from submissions.plans import can_be_submitted, preflight_of
 
 
 @require_POST
@@ -45,13 +46,17 @@ def submission_new(request: TenantRequest, release_id: str, target_id: str) -> H
     is_trial = "try" in request.POST
     if request.method == "POST" and not is_trial and form.submit(request.user):
         return redirect("release", release.pk)
+    found = preflight_of(part)
+    checks = map(check_line, found.checks) if found else ()
     context = {
         "trials": form.trials() if is_trial else [],
         "form": form,
         "release": release,
         "target": part.target,
         "store": store_of(part.target).label,
-        "preflight": getattr(part, "preflight", None),
+        "console": store_of(part.target).console,
+        "preflight": found,
+        "blocking": [check for check in checks if check.state == "FAILED"],
         "is_possible": can_be_submitted(release, part),
     }
     return render(request, "submissions/submit.html", context)

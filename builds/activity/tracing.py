@@ -21,6 +21,8 @@ from builds.models import Build, BuildEvent, Source, WebhookDelivery
 from delivr.effects.models import Effect
 from delivr.pages.statuses import look_of
 from releases.messages.events import Notice
+from releases.messages.in_place import EDIT
+from releases.messages.standing import template_of
 from releases.models import Release
 
 MAX_CONSEQUENCES = 25  # the release's page and the lists have the rest
@@ -67,7 +69,11 @@ def causes_of(effect: Effect, release: Release | None, build: Build | None) -> l
         return [_triggered(build)]
     if release is None:
         return []
-    return [_done_to(release, effect) or _created(release)]
+    if cause := _done_to(release, effect):
+        return [cause]
+    if effect.kind == EDIT and _told_by(effect) != Notice.RELEASE_CREATED:
+        return []  # builds changed; which of them is not recorded
+    return [_created(release)]
 
 
 def _event_of(effect: Effect) -> BuildEvent | None:
@@ -204,10 +210,16 @@ def _done_to(release: Release, effect: Effect) -> Trace | None:
         Notice.RELEASE_NOT_SUBMITTED: _("Mark “submitted” removed from release %(version)s"),
         Notice.RELEASE_NOT_RELEASED: _("Mark “released” removed from release %(version)s"),
     }
-    text = texts.get(effect.payload.get("notice", ""))
+    text = texts.get(_told_by(effect))
     if text is None:
         return None
     return Trace("release", release.pk, text % {"version": release}, effect.created_at)
+
+
+def _told_by(effect: Effect) -> str:
+    """The notice of a message; of an edit how the release stands, which the message says now."""
+    payload = effect.payload
+    return template_of(payload) if effect.kind == EDIT else str(payload.get("notice", ""))
 
 
 def _release_of(build: Build) -> str:

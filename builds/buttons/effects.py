@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from builds.buttons.linking import link_for
-from builds.buttons.models import ButtonPress
+from builds.buttons.models import LINK, ButtonPress
 from delivr.effects.handlers import EffectHandler
 from delivr.effects.models import Effect
 from integrations.models import CommunicationIntegration
@@ -23,7 +25,8 @@ class AnswerPress(EffectHandler):
     def send(self, effect: Effect) -> dict[str, Any]:
         press = ButtonPress.objects.for_tenant(effect.tenant_id).get(pk=effect.payload["press"])
         chat = provider_for(connection_of(effect, CommunicationIntegration))
-        text = press.answer.replace("{link}", link_for(press))
+        link = chat.link(link_for(press), _("Link your account"))
+        text = chat.escape(press.answer).replace(LINK, link)
         chat.answer(channel=press.channel, user=press.user, thread=press.thread, text=text)
         return {}
 

@@ -13,6 +13,8 @@ from delivr.ids import PrefixedIdField
 from delivr.tenants.models import TenantOwned, unique_per_tenant
 from integrations.models import CommunicationIntegration
 
+LINK = "{link}"  # within an answer: what links the person's account
+
 
 class PressState(models.TextChoices):
     NEW = "NEW", _("New")
@@ -55,7 +57,8 @@ class ButtonPress(TenantOwned):
         indexes: ClassVar = [
             models.Index(
                 fields=["next_at"], name="button_press_due", condition=models.Q(state="NEW")
-            )
+            ),
+            models.Index(fields=["pressed_at"], name="button_press_old"),  # to delete them
         ]
 
     def __str__(self) -> str:

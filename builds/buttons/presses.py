@@ -17,7 +17,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from builds.buttons.models import ButtonPress, ChatAccount, PressState
+from builds.buttons.models import LINK, ButtonPress, ChatAccount, PressState
 from builds.models import Build
 from builds.triggering import trigger_builds
 from delivr.effects import clock
@@ -134,7 +134,7 @@ def _is_same(one: str, other: str) -> bool:
 def _run(press: ButtonPress, person: User | None) -> tuple[PressState, str]:
     """How it ends, and what the person is told."""
     if person is None:
-        return PressState.REFUSED, _("delivr does not know who you are. Link your account: {link}")
+        return PressState.REFUSED, _("delivr does not know who you are.") + f" {LINK}"
     if problem := _may_not(press, person):
         return PressState.REFUSED, problem
     builds = Build.objects.for_tenant(press.tenant_id)
@@ -178,8 +178,8 @@ def _try_later(press: ButtonPress, error: ProviderError) -> None:
         rows.update(next_at=now + delay, tries=press.tries + 1)
         return
     with transaction.atomic():
-        words = _("delivr could not find out who you are: %(error)s Link your account: {link}")
-        press.answer = words % {"error": error.message[:300]}
+        words = _("delivr could not find out who you are: %(error)s")
+        press.answer = words % {"error": error.message[:300]} + f" {LINK}"
         press.state = PressState.REFUSED
         press.save(update_fields=["state", "answer"])
         _answer(press)

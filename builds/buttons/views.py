@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods
 
 from builds.buttons import linking
 from builds.buttons.models import ChatAccount
+from delivr.failures import Conflict
 from delivr.tenants.decorators import tenant_required
 from delivr.tenants.middleware import TenantRequest
 
@@ -34,11 +35,17 @@ def chat_accounts(request: TenantRequest) -> HttpResponse:
     found = linking.read(token) if token else None
     is_elsewhere = found is not None and found.tenant_id != request.tenant.pk
     if request.method == "POST" and found is not None and not is_elsewhere:
-        linking.link(found, tenant=request.tenant, user=request.user)
-        messages.success(request, _("Linked. Press the button again."))
+        try:
+            linking.link(found, user=request.user)
+        except Conflict as conflict:
+            messages.error(request, conflict.message)
+        else:
+            messages.success(request, _("Linked. Press the button again."))
         return redirect("chat_accounts")
+    shown = None if is_elsewhere else found
     context = {
-        "found": None if is_elsewhere else found,
+        "found": shown,
+        "where": shown.communication.full_name_of(shown.channel) if shown else "",
         "token": token,
         "is_dead": bool(token) and found is None,
         "is_elsewhere": is_elsewhere,

@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import F
 
 from builds.cancelling import cancel_release
-from builds.models import Build, BuildEvent
+from builds.models import Build, BuildEvent, WebhookDelivery
 from builds.triggering import trigger_builds
 from delivr import outbound
 from delivr.effects.models import Effect
@@ -57,28 +57,28 @@ def ensure_history(
 ) -> list[Release]:
     """Create those of `PAST_RELEASES` that are missing. Needs a running sweeper (`make run`).
 
-    They are built one after the other, the oldest first, so that older builds have lower numbers.
-    `say` is told what goes on.
+    They are triggered one after the other, the oldest first. `say` is told what goes on.
     """
     known = set(Release.objects.for_tenant(tenant).values_list("version", flat=True))
     made: dict[PastRelease, Release] = {}
     with outbound.session() as session, _no_quiet_period(session, tenant):
+        builds = _Builds(session, actor)
         for past in (past for past in PAST_RELEASES if past.version not in known):
             say(f"Building {past.version}")
             made[past] = create(tenant, past.version)
             for result in past.results:
-                _build(session, made[past], result, actor)
-    _wait_until(lambda: not _moving(made.values()).exists())
+                builds.add(made[past], result)
+        builds.wait_until(lambda: not _moving(made.values()).exists())
     for past, release in made.items():
         if past.is_cancelled:
             cancel_release(release=release, actor=actor)
     say("Messages, epics and logs")
     ids = [release.pk for release in made.values()]
     _wait_until(lambda: not Effect.objects.open().filter(release_id__in=ids).exists())
-    builds = Build.objects.filter(release_pipeline__release__in=ids)
-    _wait_until(lambda: not builds.exclude(log_at=None).exists())
+    rows = Build.objects.filter(release_pipeline__release__in=ids)
+    _wait_until(lambda: not rows.exclude(log_at=None).exists())
     for past, release in made.items():
-        _date_back(release, past)
+        date_back(release, past)
     return list(made.values())
 
 
@@ -101,25 +101,41 @@ def _set_quiet_periods(session: Any, periods: Mapping[str, float]) -> None:
         session.post(job, json={"quietPeriod": period}).raise_for_status()
 
 
-def _build(session: Any, release: Release, result: str, actor: User) -> None:
-    """One attempt of each build that is needed: those for iOS end with the result. Waits until they
-    have their numbers, and not for their end: the next release's can begin."""
-    _wait_until(lambda: not _moving([release]).exists())
-    waiting = {build.pk for build in trigger_builds(release=release, actor=actor)}
-    rows = Build.objects.filter(pk__in=waiting)
+@dataclass
+class _Builds:
+    """Has the sandbox build one release after the other. `results` are those that iOS builds in
+    progress end with, by their ids; all others succeed."""
 
-    def finish_some() -> bool:
-        running = rows.filter(pk__in=waiting, status=BuildStatus.RUNNING, number__isnull=False)
+    session: Any
+    actor: User
+    results: dict[str, str] = field(default_factory=dict)
+
+    def add(self, release: Release, result: str) -> None:
+        """One attempt of each build that is needed. Waits until the CI servers have queued them,
+        so that older builds have lower numbers, and not for their end."""
+        self.wait_until(lambda: not _moving([release]).exists())
+        ids = [build.pk for build in trigger_builds(release=release, actor=self.actor)]
+        self.results |= dict.fromkeys(ids, result)
+        sending = Build.objects.filter(pk__in=ids, status=BuildStatus.TRIGGERING)
+        self.wait_until(lambda: not sending.exists())
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        def is_met() -> bool:
+            self._finish_running()
+            return condition()
+
+        _wait_until(is_met)
+
+    def _finish_running(self) -> None:
+        running = Build.objects.filter(
+            pk__in=self.results, status=BuildStatus.RUNNING, number__isnull=False
+        )
         for build in running.select_related("release_pipeline__pipeline"):
-            part = build.release_pipeline
+            part, result = build.release_pipeline, self.results.pop(build.pk)
             job = sandbox_job(part.pipeline, part.job_path)
             ended = result if part.platform == Platform.IOS else BuildStatus.SUCCESS
             address = f"{job}/builds/{build.number}/finish"
-            session.post(address, json={"result": ended}).raise_for_status()
-            waiting.discard(build.pk)
-        return not waiting
-
-    _wait_until(finish_some)
+            self.session.post(address, json={"result": ended}).raise_for_status()
 
 
 def _moving(releases: Iterable[Release]) -> Any:
@@ -135,12 +151,11 @@ def _wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def _date_back(release: Release, past: PastRelease) -> None:
+def date_back(release: Release, past: PastRelease) -> None:
     """Move the release into the past, and give its builds realistic durations."""
     ago = timedelta(days=past.days_ago)
-    Release.objects.filter(pk=release.pk).update(
-        created_at=F("created_at") - ago, updated_at=F("updated_at") - ago
-    )
+    row = Release.objects.filter(pk=release.pk)
+    _shift(row, ("created_at", "updated_at", "branch_checked_at"), ago)
     for pipeline in ReleasePipeline.objects.filter(release=release):
         _spread(pipeline.builds.order_by("attempt"), ago, past.minutes)
     builds = Build.objects.filter(release_pipeline__release=release)
@@ -166,9 +181,17 @@ def _spread(builds: Iterable[Build], ago: timedelta, minutes: int) -> None:
         begin = build.created_at - ago + timedelta(minutes=number * (minutes + 15))
         started = begin + timedelta(minutes=1 + number)
         Build.objects.filter(pk=build.pk).update(
-            created_at=begin, started_at=started, finished_at=started + timedelta(minutes=minutes)
+            created_at=begin,
+            started_at=started,
+            finished_at=started + timedelta(minutes=minutes),
+            # A poll that confirms the end must not bring the sandbox's times back.
+            server_started_at=started,
+            poll_at=None,
         )
-        _shift(BuildEvent.objects.filter(build=build), ("at",), build.created_at - begin)
+        moved = build.created_at - begin
+        _shift(BuildEvent.objects.filter(build=build), ("at",), moved)
+        received = WebhookDelivery.objects.filter(build=build)
+        _shift(received, ("received_at", "settled_at", "confirmed_at"), moved)
 
 
 def _shift(rows: Any, names: tuple[str, ...], ago: timedelta) -> None:

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
-from django.db.models import Count, Exists, F, Max, OuterRef, Q
+from django.db.models import Case, Count, Exists, F, OuterRef, Q, Value, When
 from django.utils import timezone
 
-from builds.models import Build, BuildEvent, Source
+from builds.models import SERVER_RESULTS, Build, BuildEvent, Source
 from delivr.tenants.models import Tenant
 from integrations.models import PipelineIntegration
 from integrations.providers.ci import BuildStatus
@@ -24,12 +24,6 @@ from releases.models import FAILED, Release
 from releases.readiness import ready_times
 
 PERIODS = (30, 90, 365)  # days
-SERVER_RESULTS = (
-    BuildStatus.SUCCESS,
-    BuildStatus.FAILURE,
-    BuildStatus.UNSTABLE,
-    BuildStatus.ABORTED,
-)
 
 
 class BuildRow(NamedTuple):
@@ -184,7 +178,8 @@ def rows_since(tenant: Tenant, since: datetime, choice: Choice = ALL) -> list[Bu
     values = (
         Build.objects.for_tenant(tenant)
         .filter(created_at__gte=since, **choice.conditions(f"{pipeline}__"))
-        .annotate(is_retry=Exists(before))
+        # The first attempt is none, and nearly all are first ones: nothing is looked up for them.
+        .annotate(is_retry=Case(When(attempt=1, then=Value(False)), default=Exists(before)))
         .order_by("created_at", "pk")
         .values_list(
             "pk",
@@ -272,9 +267,8 @@ def _sources(tenant: Tenant, since: datetime, choice: Choice) -> tuple[int, int]
         )
         .exclude(from_status=F("to_status"))
     )
-    last = ends.values("build").annotate(last=Max("pk")).values("last")
-    found = BuildEvent.objects.filter(pk__in=last).values_list("source", flat=True)
-    sources = list(found)
+    last = dict(ends.order_by("pk").values_list("build_id", "source"))
+    sources = list(last.values())
     return sources.count(Source.WEBHOOK), sources.count(Source.POLL)
 
 

@@ -7,6 +7,7 @@ from operator import attrgetter
 from typing import Any
 from urllib.parse import urlencode
 
+from django.db.models import Exists, OuterRef
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -90,8 +91,8 @@ def _days(request: HttpRequest) -> int:
 
 def _pipelines(tenant: Tenant) -> dict[str, str]:
     """The names of all pipelines that were ever part of a release, also of disconnected ones."""
-    used = ReleasePipeline.objects.for_tenant(tenant).order_by().values("pipeline")
-    rows = PipelineIntegration.objects.filter(tenant=tenant, pk__in=used)
+    used = ReleasePipeline.objects.filter(pipeline=OuterRef("pk"))
+    rows = PipelineIntegration.objects.filter(Exists(used), tenant=tenant)
     return {row.pk: str(row) for row in rows}
 
 

@@ -213,7 +213,7 @@ def test_a_build_that_the_receiver_does_not_know_is_lost(wired: Wired, sandbox: 
     build = polled(triggered(wired))
     sandbox.state.receivers.all["ios"].has_status = False
     assert lost(build).status == "LOST"
-    with pytest.raises(ValidationError, match="by the ids of delivr, not by their numbers"):
+    with pytest.raises(ValidationError, match="by delivr's ids, not by their numbers"):
         adopt_build(effect=trigger_of(build), number=7, actor=None)
 
 

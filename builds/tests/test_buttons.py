@@ -11,16 +11,17 @@ import pytest
 from allauth.account.models import EmailAddress
 from django.utils import timezone
 
-from builds.buttons import presses
-from builds.buttons.linking import Linkable, link, link_for, read
+from builds.buttons import linking, presses
+from builds.buttons.linking import link_for, read
 from builds.buttons.listening import Listener, apps
-from builds.buttons.models import ButtonPress, ChatAccount
+from builds.buttons.models import LINK, ButtonPress, ChatAccount
 from builds.models import Build, Source
 from builds.updates.apply import apply_update
 from builds.updates.update import BuildUpdate
 from delivr.audit.models import AuditEvent
 from delivr.effects.models import Effect
 from delivr.effects.runner import run_effect
+from delivr.failures import Conflict
 from delivr.tenants.models import Membership, Role
 from delivr.tests import factories
 from delivr.tests.wired import Wired, fresh, wire
@@ -54,6 +55,10 @@ def failed(wired: Wired) -> Build:
     apply_update(build.pk, BuildUpdate(status=BuildStatus.RUNNING, source=Source.POLL, number=7))
     apply_update(build.pk, BuildUpdate(status=BuildStatus.FAILURE, source=Source.POLL))
     return fresh(build)
+
+
+def linked(tenant: Any, user: Any) -> None:
+    ChatAccount.objects.create(tenant=tenant, team="T0SANDBOX1", chat_user="U0STRANGER", user=user)
 
 
 def press_of(build: Build, **changes: Any) -> Press:
@@ -151,10 +156,11 @@ def test_an_account_is_linked_by_a_page_that_only_it_was_shown(
     assert row is not None
     run_effect(Effect.objects.get(kind="message.answer").pk)
     [shown] = sandbox.state.slack.shown
-    path = "/settings/chat-accounts?token=" + shown.text.partition("?token=")[2]
+    path = "/settings/chat-accounts?token=" + link_in(shown.text)
     web = client_for(someone)
-    page = web.get(path)
-    assert "priya" in page.content.decode()
+    page = web.get(path).content.decode()
+    for told in ("priya", "U0STRANGER", "T0SANDBOX1", "Slack C123", someone.email):
+        assert told in page
     assert not ChatAccount.objects.exists()
     token = path.partition("=")[2]
     web.post("/settings/chat-accounts", {"token": token})
@@ -172,6 +178,36 @@ def test_an_account_is_linked_by_a_page_that_only_it_was_shown(
         "chat_account.linked",
         "chat_account.unlinked",
     ]
+
+
+def link_in(text: str) -> str:
+    """The token of the link below an answer."""
+    return text.partition("?token=")[2].partition("|")[0]
+
+
+def test_a_link_works_once(wired: Wired, failed: Build, client_for: Any) -> None:
+    row = take(wired, press_of(failed, user="U0STRANGER"))
+    assert row is not None
+    link = {"token": link_for(row).partition("=")[2]}
+    first = member(wired, "first@example.com", Role.MEMBER)
+    second = client_for(member(wired, "second@example.com", Role.OWNER))
+    client_for(first).post("/settings/chat-accounts", link)
+    page = second.post("/settings/chat-accounts", link)
+    assert "was used already" in page.content.decode()
+    assert "Link this account" not in second.get("/settings/chat-accounts", link).content.decode()
+    assert ChatAccount.objects.get().user == first
+    with pytest.raises(Conflict):
+        linking.link(row, user=first)
+
+
+def test_an_answer_is_shown_as_it_was_written(wired: Wired, failed: Build, sandbox: Any) -> None:
+    row = take(wired, press_of(failed, user="U0STRANGER"))
+    assert row is not None
+    ButtonPress.objects.update(answer="A <!channel> & {link}")
+    run_effect(Effect.objects.get(kind="message.answer").pk)
+    [shown] = sandbox.state.slack.shown
+    assert shown.text.startswith("A &lt;!channel&gt; &amp; <http")
+    assert shown.text.endswith("|Link your account>")
 
 
 def test_a_link_is_for_its_workspace_and_for_an_hour(
@@ -207,8 +243,7 @@ def test_a_linked_account_of_another_workspace_counts_for_nothing(
 ) -> None:
     elsewhere = factories.TenantFactory()
     user = member(wired, "m@example.com", Role.OWNER)
-    found = Linkable(elsewhere.pk, "T0SANDBOX1", "U0STRANGER", "")
-    link(found, tenant=elsewhere, user=user)
+    linked(elsewhere, user)
     row = take(wired, press_of(failed, user="U0STRANGER"))
     assert row is not None
     assert row.state == "REFUSED"
@@ -221,12 +256,11 @@ def test_an_address_that_only_looks_alike_is_not_the_members() -> None:
 
 def test_an_account_of_who_left_can_be_linked_again(wired: Wired, failed: Build) -> None:
     gone = member(wired, "gone@example.com", Role.MEMBER)
-    found = Linkable(wired.tenant.pk, "T0SANDBOX1", "U0STRANGER", "")
-    link(found, tenant=wired.tenant, user=gone)
+    linked(wired.tenant, gone)
     Membership.objects.filter(user=gone).delete()
     row = take(wired, press_of(failed, user="U0STRANGER"))
     assert row is not None
-    assert "Link your account" in row.answer
+    assert LINK in row.answer
 
 
 def test_a_press_that_meets_a_fault_of_ours_is_not_tried_at_each_tick_nor_for_ever(
@@ -279,6 +313,17 @@ def test_connections_of_one_app_share_a_listener(wired: Wired, failed: Build) ->
     assert gone.pk not in str(found)
 
 
+def test_a_press_is_for_the_connections_that_are_left(wired: Wired, failed: Build) -> None:
+    listener = Listener()
+    [key] = listener._apps = apps()
+    CommunicationIntegration.objects.update(disconnected_at=timezone.now())
+    listener.take(key, press_of(failed))
+    assert not ButtonPress.objects.exists()
+    CommunicationIntegration.objects.update(disconnected_at=None)
+    listener.take(key, press_of(failed))
+    assert ButtonPress.objects.get().communication == wired.slack
+
+
 # --- The connection that presses come through -----------------------------------------------------
 
 
@@ -293,12 +338,12 @@ def heard(
     found: list[Press] = []
     arrived = threading.Event()
 
-    def take(_key: str, press: Press) -> None:
+    def take(_self: Listener, _key: str, press: Press) -> None:
         found.append(press)
         arrived.set()
 
     monkeypatch.setattr("builds.buttons.listening.apps", lambda: {connection.pk: [connection]})
-    monkeypatch.setattr("builds.buttons.listening.take", take)
+    monkeypatch.setattr(Listener, "take", take)
     listener = Listener()
     thread = threading.Thread(target=listener.run)
     thread.start()

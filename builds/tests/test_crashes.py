@@ -31,6 +31,7 @@ from delivr.tests.wired import (
     wire_any_ci,
     wire_pipelines,
 )
+from releases.messages.operations import send_test
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
 
@@ -140,6 +141,23 @@ def test_an_edit_that_was_killed_shows_the_last_state_and_posts_nothing_twice(
         "🏗️ Release 1.5.1: 0 of 1 builds complete",
         "🚀 iOS build #245 started",
     ]
+
+
+@pytest.mark.parametrize("point", STEPS if os.environ.get("EVERY_STEP") else ("after_send",))
+def test_a_test_message_that_was_killed_is_posted_once(
+    wired: Wired, sandbox: Any, tmp_path: Path, point: str
+) -> None:
+    channel = wired.slack.channels[0]
+    effect = send_test(wired.slack, actor=None, channel=channel)
+    sweep = ("manage.py", "sweep")
+    Effect.objects.update(enqueued_at=None)
+    killed(tmp_path / "sweep.log", f"message.test:{point}", *sweep, CELERY_BROKER_URL="")
+    assert len(sandbox.state.slack.in_channel(channel)) == (1 if point in SENT else 0)
+    let_time_pass(effect)
+    with lone_sweeper(tmp_path / "sweeper.log"):
+        until(lambda: not messages("message.test").open(), seconds=60, what="it was sent")
+    assert fresh(effect).state == EffectState.DONE
+    assert len(sandbox.state.slack.in_channel(channel)) == 1
 
 
 def messages(kind: str) -> Any:

@@ -111,7 +111,7 @@ def test_workspace_that_had_the_slot_for_long_leaves_it_to_others(
     for since in (now - 200, now - 950):
         artifacts._slots._free.acquire()
         artifacts._slots.give_back(built.tenant_id, since)
-    assert "has downloaded for long" in text_of(member.get(address(built), follow=True))
+    assert "used up its download time" in text_of(member.get(address(built), follow=True))
     refused = api_for(built.tenant).get(f"/api/v1{address(built)}")
     assert refused.status_code == 429
     assert int(refused["Retry-After"]) > 0

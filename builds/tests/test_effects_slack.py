@@ -18,6 +18,7 @@ from delivr.effects.operations import retry_effect
 from delivr.effects.runner import run_effect
 from delivr.effects.sweeper import sweep_until_idle
 from delivr.tests.wired import Wired, fresh, trigger_of
+from releases.messages.in_place import change_messages
 from releases.models import Release
 from sandbox import accounts
 
@@ -251,6 +252,28 @@ def test_a_retried_message_goes_to_a_channel_that_is_chosen_now(wired: Wired, sa
     assert (sent.state, sent.payload["channel"]) == (EffectState.DONE, "C123")
     assert f":message:{sent.integration_id}:C123:" in sent.dedupe_key
     assert texts(sandbox) == ["📦 Release 1.5.1 created"]
+
+
+def test_a_retried_edit_ends_if_its_channel_is_no_longer_chosen(wired: Wired, sandbox: Any) -> None:
+    in_channels(wired, "C123")
+    wired.build("ios", slack=True)
+    post = messages()[0]
+    run_effect(post.pk)
+    change_messages(
+        Release.objects.get(), [fresh(post)], {"notice": "release_created", "words": {}}
+    )
+    [edit] = messages(kind="message.edit")
+    sandbox.state.slack.archived.add("C123")
+    run_effect(edit.pk)
+    assert fresh(edit).state == EffectState.DEAD
+    retry_effect(effect=fresh(edit), actor=None)
+    run_effect(edit.pk)
+    assert fresh(edit).state == EffectState.DEAD, "it is still the chosen channel"
+    in_channels(wired, "C456")
+    retry_effect(effect=fresh(edit), actor=None)
+    run_effect(edit.pk)
+    assert fresh(edit).state == EffectState.CANCELLED
+    assert "no longer selected" in fresh(edit).last_error
 
 
 def test_a_retried_message_is_not_posted_twice_in_a_channel(wired: Wired, sandbox: Any) -> None:

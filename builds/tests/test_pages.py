@@ -12,6 +12,7 @@ from delivr.effects.models import Effect, EffectState
 from delivr.tenants.models import Role
 from delivr.tests import factories
 from releases.models import Release, ReleaseStatus
+from releases.operations import create_release
 from releases.tests.pages import message_of, text_of
 
 pytestmark = pytest.mark.on_sqlite
@@ -40,6 +41,26 @@ def test_all_that_need_a_build_are_triggered(member, release):
         == "2 builds are on their way to Jenkins."
     )
     assert Build.objects.count() == 2
+
+
+def test_each_server_to_which_builds_go_is_named(member, setup):
+    actions = factories.PipelineFactory(
+        tenant=setup.tenant,
+        pipeline_type="GITHUB_ACTIONS",
+        scm=setup.scm,
+        target=setup.ios,
+        job="ios.yml",
+    )
+    release = create_release(
+        tenant=setup.tenant,
+        actor=None,
+        version="1.7.0",
+        scm_id=setup.scm.pk,
+        target_ids=[setup.ios.pk],
+        pipeline_ids=[setup.ios_job.pk, actions.pk],
+    )
+    answer = member.post(builds_url(release), follow=True)
+    assert message_of(answer) == "2 builds are on their way to Jenkins and GitHub Actions."
 
 
 def test_second_click_is_answered_in_words_and_builds_nothing(member, release, setup):

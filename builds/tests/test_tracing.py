@@ -23,7 +23,7 @@ from builds.polling.poller import poll_build
 from builds.triggering import trigger_builds
 from builds.updates.apply import trigger_failed
 from builds.webhooks.deliveries import apply_delivery, store
-from delivr.effects.models import Effect
+from delivr.effects.models import Effect, EffectState
 from delivr.effects.runner import run_effect
 from delivr.tenants.models import Tenant
 from delivr.tests import factories
@@ -99,6 +99,19 @@ def test_a_mark_and_a_cancellation_cause_their_messages(wired: Wired) -> None:
     ):
         [cause] = causes_of(message(notice), release, None)
         assert (cause.id, cause.text, cause.at) == (release.pk, text, message(notice).created_at)
+
+
+def test_what_a_release_stands_at_now_is_not_caused_by_its_creation(wired: Wired) -> None:
+    release = wired.release("ios", slack=True)
+    Effect.objects.filter(kind="message.post").update(state=EffectState.DONE)
+    Release.objects.filter(pk=release.pk).update(status=ReleaseStatus.BUILD_COMPLETE)
+    release = set_mark(release=release, mark=Mark.SUBMITTED, actor=None)
+    edits = Effect.objects.filter(kind="message.edit", payload__channel="C123")
+    edit = edits.order_by("created_at").last()
+    assert edit is not None
+    assert before(edit) == [("release", f"Release {release.version} marked as submitted")]
+    edit.payload["words"]["state"] = "release_building"
+    assert before(edit) == []
 
 
 def test_a_delivery_causes_the_messages_of_its_update(wired: Wired) -> None:

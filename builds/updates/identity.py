@@ -62,7 +62,7 @@ def why_not_adopted(part: ReleasePipeline, ours: Sequence[Build], state: BuildSt
     if reason := _why_contradicted(ids, release.version, state):
         return reason
     if state.branch not in ("", short_branch(release.branch)):
-        return _("#%(number)s is of the branch %(branch)s.") % words
+        return _("#%(number)s was built from the branch %(branch)s.") % words
     if newest is not None and _started_before(newest.created_at, state):
         return _("#%(number)s started before %(build)s was triggered.") % words
     if _started_before(release.created_at, state):

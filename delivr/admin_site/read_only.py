@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
+from delivr.admin_site.latest import NewestFirst
 from delivr.admin_site.panels import row_url
 from delivr.encryption.fields import secret_fields
 from delivr.failures import Conflict
@@ -77,7 +78,7 @@ class ReadOnly:
     get_readonly_fields = get_fields
 
 
-class ReadOnlyAdmin(ReadOnly, ModelAdmin):
+class ReadOnlyAdmin(ReadOnly, NewestFirst):
     list_per_page = 50
     show_full_result_count = False
 

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, ClassVar, Self
 
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 from django.db import models
+from django.db.models import Value
+from django.db.models.functions import Coalesce, Upper
 
 from delivr.tenants.models import Tenant, TenantOwned, TenantQuerySet, unique_per_tenant
+
+FIRST = datetime.fromtimestamp(0, UTC)  # earlier than any row
+
+
+def _is_address(text: str) -> bool:
+    with contextlib.suppress(ValidationError):
+        validate_email(text)
+        return True
+    return False
 
 
 class AuditRow(TenantOwned):
@@ -31,19 +45,31 @@ class AuditEventQuerySet(TenantQuerySet):
         subject: str = "",
         since: datetime | None = None,
         until: datetime | None = None,
+        within: int | None = None,
     ) -> Self:
-        """The rows that match all arguments; `who` and `subject` may be a part of the name."""
-        tests: dict[str, Any] = {
-            "actor_label__icontains": who,
-            "action": action,
-            "at__gte": since,
-            "at__lt": until,
-        }
+        """The rows that match all arguments.
+
+        `who` is a whole email address, and `subject` an id; or else a part of a name, which is
+        looked for in the newest `within` rows that match the rest (default: in all).
+        """
+        tests: dict[str, Any] = {"action": action, "at__gte": since, "at__lt": until}
         rows = self.filter(**{name: value for name, value in tests.items() if value})
+        newest = rows.newest(within)
+        if _is_address(who):
+            rows = rows.filter(actor_label__iexact=who)
+        elif who:
+            rows = rows.filter(newest, actor_label__icontains=who)
         if subject:
-            named = models.Q(subject_label__icontains=subject)
+            named = newest & models.Q(subject_label__icontains=subject)
             rows = rows.filter(named | models.Q(subject_id=subject))
         return rows
+
+    def newest(self, count: int | None) -> models.Q:
+        """The condition that a row is one of the newest; None: no condition."""
+        if count is None:
+            return models.Q()
+        times = self.order_by("-at").values("at")[count : count + 1]
+        return models.Q(at__gt=Coalesce(models.Subquery(times), Value(FIRST)))
 
     def in_chunks(self, size: int = 250) -> Iterator[AuditEvent]:
         """All rows, newest first, with their seals; at most `size` of them in memory."""
@@ -78,6 +104,10 @@ class AuditEvent(AuditRow):
         indexes = [
             models.Index(fields=["tenant", "-at"], name="audit_by_time"),
             models.Index(fields=["tenant", "subject_id"], name="audit_by_subject"),
+            models.Index(fields=["tenant", "action", "-at"], name="audit_by_action"),
+            models.Index(
+                "tenant", Upper("actor_label"), models.F("at").desc(), name="audit_by_actor"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -84,6 +84,10 @@ ACTIONS: dict[str, tuple[str | Promise, str | Promise]] = {
         _("was told to stop sending to a recipient of %(what)s"),
         _("Recipient refused"),
     ),
+    "recipient.subscribed_again": (
+        _("has %(what)s send to a recipient again who had unsubscribed"),
+        _("Recipient subscribed again"),
+    ),
     "recipient.tried_again": (
         _("lets %(what)s send to a refused recipient again"),
         _("Refused recipient tried again"),
@@ -173,6 +177,7 @@ NOTICED: dict[str, str | Promise] = {
     "integration.refused": _("%(what)s refused its credentials"),
     "integration.verified": _("%(what)s was checked"),
     "recipient.refused": _("A recipient of %(what)s was refused by the mail server"),
+    "recipient.subscribed_again": _("A recipient of %(what)s who had unsubscribed came back"),
     "recipient.unsubscribed": _("A recipient of %(what)s unsubscribed"),
     "release.status": _("Release %(what)s changed its status"),
     "user.factor_failed": _("A wrong second-factor code was entered for %(what)s"),

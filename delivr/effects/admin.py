@@ -8,7 +8,13 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from delivr.admin_site.read_only import NamedValuesFilter, ReadOnlyAdmin
-from delivr.effects.models import Effect, Heartbeat, IntegrationHealth
+from delivr.effects.models import (
+    OPEN_STATES,
+    Effect,
+    EffectState,
+    Heartbeat,
+    IntegrationHealth,
+)
 from delivr.effects.operations import cancel_effect, retry_effect
 
 
@@ -17,8 +23,13 @@ class EffectAdmin(ReadOnlyAdmin):
     list_filter: ClassVar[tuple[Any, ...]] = ("state", ("last_error_code", NamedValuesFilter))
     list_select_related = ("tenant",)
     search_fields = ("id", "dedupe_key", "release_id", "build_id", "integration_id", "tenant__id")
-    date_hierarchy = "created_at"
     actions: tuple[str, ...] = ("retry", "cancel")
+
+    def few(self, request: HttpRequest, rows: QuerySet[Effect]) -> QuerySet[Effect] | None:
+        state = request.GET.get("state__exact")
+        if state == EffectState.DEAD:  # however old: they wait for a person
+            return rows.filter(state=state, done_at__isnull=False)
+        return rows.filter(state=state) if state in OPEN_STATES else None
 
     @admin.action(description=_("Retry failed effects"), permissions=["operate"])
     def retry(self, request: HttpRequest, rows: QuerySet[Effect]) -> None:

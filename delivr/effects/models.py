@@ -23,6 +23,7 @@ class EffectState(models.TextChoices):
 
 
 OPEN_STATES = [EffectState.PENDING, EffectState.LEASED]
+GIVEN_UP = [EffectState.DEAD, EffectState.CANCELLED]
 
 
 class EffectQuerySet(TenantQuerySet):
@@ -91,6 +92,18 @@ class Effect(TenantOwned):
             models.Index(fields=["tenant", "-created_at"], name="effect_by_time"),
             models.Index(fields=["tenant", "release_id"], name="effect_by_release"),
             models.Index(fields=["tenant", "build_id"], name="effect_by_build"),
+            # The filters of the ledger. Open effects are few, and nearly all others are done:
+            # `effect_due` and `effect_by_time` find these.
+            models.Index(fields=["tenant", "kind", "-created_at"], name="effect_by_kind"),
+            models.Index(
+                fields=["tenant", "integration_id", "-created_at"], name="effect_by_connection"
+            ),
+            models.Index(
+                fields=["tenant", "state", "-created_at"],
+                name="effect_by_state",
+                condition=Q(state__in=GIVEN_UP),
+            ),
+            models.Index(fields=["-created_at", "-id"], name="effect_newest"),
             # For the metrics: what ended lately, and what is dead.
             models.Index(
                 fields=["state", "done_at"],

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import random
-import time
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -37,7 +36,7 @@ from delivr.effects.health import (
 )
 from delivr.effects.models import Effect, EffectState
 from delivr.effects.operations import wake
-from delivr.effects.pace import take_turn
+from delivr.effects.pace import in_turn
 from delivr.failures import Outcome, ProviderError
 from delivr.monitoring.logs import log_ids
 from delivr.run.crashpoints import crashpoint
@@ -169,11 +168,11 @@ class Attempt:
         self.handler.prepare(self.effect)
         if self._end_if_exhausted():
             return
-        self._wait_for_turn()
-        self._write_ahead()
-        crashpoint("after_write_ahead", self.effect.kind)
-        result = self.handler.send(self.effect)
-        crashpoint("after_send", self.effect.kind)
+        with in_turn(**self._integration, pace=self.handler.pace(self.effect)):
+            self._write_ahead()
+            crashpoint("after_write_ahead", self.effect.kind)
+            result = self.handler.send(self.effect)
+            crashpoint("after_send", self.effect.kind)
         note_success(**self._integration)
         self._finish(result)
 
@@ -215,16 +214,6 @@ class Attempt:
             self._mark_dead("attempts", last, self.effect.last_error_hint)
             return True
         return False
-
-    def _wait_for_turn(self) -> None:
-        """Another one of its kind may have been sent a moment ago."""
-        pace = self.handler.pace(self.effect)
-        if pace is None:
-            return
-        turn = take_turn(**self._integration, pace=pace)
-        if not turn.is_taken:
-            raise Postpone(turn.wait)
-        time.sleep(turn.wait.total_seconds())
 
     def _write_ahead(self) -> None:
         """From here on the other side may have done it. Stop if too little of the lease is left."""

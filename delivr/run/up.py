@@ -98,9 +98,13 @@ def sandbox_settings(url: str) -> dict[str, str]:
 
 def addresses(data_dir: Path) -> dict[str, str]:
     """The settings with which `make run` now runs from this directory, as far as they say where
-    delivr and the sandbox are; empty if it does not run."""
+    delivr and the sandbox are; empty if it does not run. After SIGKILL the file is still there."""
     path = data_dir / ADDRESSES
-    return dict(json.loads(path.read_text())) if path.exists() else {}
+    if not path.exists():
+        return {}
+    with suppress(Refused), _lock_data_dir(data_dir):
+        return {}
+    return dict(json.loads(path.read_text()))
 
 
 def begin_again(data_dir: Path) -> None:

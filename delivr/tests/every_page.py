@@ -80,6 +80,7 @@ FOUND_IN_ADMIN = {
 # `sandbox/tests/test_browser.py` checks these with axe.
 SANDBOX = {
     "sandbox": "/",
+    "sandbox-stores": "/stores",
     "sandbox-settings": "/settings",
     "sandbox-repository": "/repository",
     "sandbox-credentials": "/credentials",

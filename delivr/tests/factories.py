@@ -240,6 +240,16 @@ def fill_buttons(slack: Any, build: Any, user: Any) -> None:
         state=PressState.DONE,
     )
     ChatAccount.objects.create(**common, chat_user="U1", user=user)
+    ButtonPress.objects.create(
+        **common,
+        communication=slack,
+        envelope="of a stranger",
+        user="U9",
+        channel="C123",
+        action="trigger_again",
+        value=build.pk,
+        state=PressState.REFUSED,
+    )
 
 
 def fill_stores(part: ReleaseTarget, user: Any) -> Submission:

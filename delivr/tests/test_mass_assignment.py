@@ -14,6 +14,7 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from builds.buttons import linking
+from builds.buttons.models import ButtonPress
 from delivr.api.problems import camel
 from delivr.effects.models import Effect
 from delivr.tenants.models import Tenant, User
@@ -222,7 +223,8 @@ def test_body_has_no_effect_on_actions(ours: SampleWorkspace, theirs: SampleWork
 
 def link_token(workspace: SampleWorkspace) -> str:
     """What the link to an account in a chat contains."""
-    return signing.dumps([workspace.tenant.pk, "T1", "U9", "someone"], salt=linking.SALT)
+    press = ButtonPress.objects.for_tenant(workspace.tenant).get(state="REFUSED")
+    return signing.dumps(press.pk, salt=linking.SALT)
 
 
 def page_bodies(workspace: SampleWorkspace) -> dict[str, Body]:

@@ -145,6 +145,13 @@ def assert_death_of_one_ends_all(process: subprocess.Popen[str]) -> None:
     until_gone(below)
 
 
+def test_addresses_left_behind_by_a_kill_are_not_believed(tmp_path: Path) -> None:
+    (tmp_path / up.ADDRESSES).write_text('{"SANDBOX_URL": "http://127.0.0.1:9"}')
+    with up._lock_data_dir(tmp_path):
+        assert up.addresses(tmp_path) == {"SANDBOX_URL": "http://127.0.0.1:9"}
+    assert up.addresses(tmp_path) == {}
+
+
 @pytest.mark.slow
 def test_used_port_is_reported_before_anything_is_done(start: Start, tmp_path: Path) -> None:
     with socket.socket() as other:

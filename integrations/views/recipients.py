@@ -31,6 +31,9 @@ def mail_unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
         end=lambda: recipients.unsubscribe(
             tenant_id=tenant_id, connection_id=connection_id, hashed=hashed
         ),
+        begin_again=lambda: recipients.subscribe_again(
+            tenant_id=tenant_id, connection_id=connection_id, hashed=hashed
+        ),
     )
 
 

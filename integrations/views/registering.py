@@ -117,7 +117,7 @@ def app_registered(request: TenantRequest, family: str) -> HttpResponse:
     installed."""
     begun = _taken(request, BEGUN, family)
     if begun is None or time.time() - begun["at"] > AN_HOUR or not request.GET.get("code"):
-        messages.error(request, _("This was begun elsewhere or too long ago. Begin it again."))
+        messages.error(request, _("This was started elsewhere or too long ago. Start again."))
         return redirect("integrations")
     state = secrets.token_urlsafe(24)
     try:

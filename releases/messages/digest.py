@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Case, Q, When
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
@@ -21,7 +21,7 @@ from integrations.providers.email.client import Letter, Section
 from integrations.providers.email.provider import Email, deliver
 from releases.messages.events import Notice
 from releases.messages.member_effects import MemberMail, end_of
-from releases.messages.member_mail import DIGEST_LIFE, classes_of
+from releases.messages.member_mail import DIGEST_LIFE, FAILURES, classes_of
 from releases.messages.models import ReleaseNotice
 from releases.models import Release
 from releases.wording import notice_words
@@ -90,7 +90,9 @@ def _daily(member: Membership, *, is_mine: bool) -> list[str]:
 def _sections(member: Membership, until: datetime) -> list[Section]:
     wanted = _wanted(member, until)
     by_release: dict[str, list[ReleaseNotice]] = {}
-    for one in wanted[:MOST]:
+    failures_first = Case(When(notice__in=FAILURES, then=0), default=1)
+    chosen = wanted.order_by(failures_first, "at", "pk")[:MOST]
+    for one in sorted(chosen, key=lambda one: (one.at, one.pk)):
         by_release.setdefault(one.release_id, []).append(one)
     rows = Release.objects.for_tenant(member.tenant_id).filter(pk__in=by_release)
     releases = {one.pk: one for one in rows.prefetch_related("targets__target")}
@@ -100,9 +102,7 @@ def _sections(member: Membership, until: datetime) -> list[Section]:
 
 
 def _rest(count: int) -> Section:
-    words = ngettext(
-        "%(count)d more thing happened later.", "%(count)d more things happened later.", count
-    )
+    words = ngettext("%(count)d more thing happened.", "%(count)d more things happened.", count)
     link = Email.link(f"{settings.BASE_URL}/releases", _("Open the releases"))
     return Section(title=Email.escape(words % {"count": count}), lines=[link])
 

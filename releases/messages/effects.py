@@ -208,6 +208,7 @@ class EditMessage(_MessageHandler):
 
     def prepare(self, effect: Effect) -> None:
         refuse_muted(release_of(effect))
+        self._leave_old_channels(effect)
         message = self._message(effect)
         if message.is_open:
             raise wait_for(message, clock.now())
@@ -254,6 +255,13 @@ class EditMessage(_MessageHandler):
 
     def _wake_next(self, message: Effect) -> None:
         wake(edits_of(message))
+
+    def _leave_old_channels(self, effect: Effect) -> None:
+        """An edit that failed is pointless once another channel was chosen."""
+        chosen = connection_of(effect, CommunicationIntegration).channels
+        if effect.last_error_code and effect.payload["channel"] not in chosen:
+            name = effect.payload.get("channel_name") or effect.payload["channel"]
+            raise Unneeded(_("%(channel)s is no longer selected.") % {"channel": name})
 
     def _message(self, effect: Effect) -> Effect:
         mine = Effect.objects.for_tenant(effect.tenant_id)

@@ -23,6 +23,9 @@ from releases.messages.notices import Notice, render
 from releases.messages.subjects import subject_of
 from releases.models import Release
 
+# The address of this attempt, which is not stored: the member may have another one by its end.
+TO = "to"
+
 
 class MemberMail(EffectHandler):
     """An email to someone who is a member when it is sent, and still wants it.
@@ -47,8 +50,7 @@ class MemberMail(EffectHandler):
         if failed_now and effect.last_error_code == mail.RECIPIENT_REFUSED:
             rows = Membership.objects.for_tenant(effect.tenant_id)
             rows = rows.filter(public_id=effect.payload["member"])
-            address = rows.values_list("user__email", flat=True).first()
-            rows.update(mail_refused=address or "")
+            rows.update(mail_refused=effect.payload[TO])
 
     def member(self, effect: Effect) -> Membership:
         """Raises Unneeded if the person left the workspace or was deactivated."""
@@ -58,6 +60,7 @@ class MemberMail(EffectHandler):
         ).first()
         if found is None:
             raise Unneeded
+        effect.payload[TO] = found.user.email
         return found
 
 

@@ -27,7 +27,10 @@ class ReleaseNotice(TenantOwned):
             unique_per_tenant("release_notice"),
             models.UniqueConstraint(fields=["tenant", "dedupe_key"], name="release_notice_once"),
         ]
-        indexes = [models.Index(fields=["tenant", "at"], name="release_notice_by_time")]
+        indexes = [
+            models.Index(fields=["tenant", "at"], name="release_notice_by_time"),
+            models.Index(fields=["at"], name="release_notice_old"),  # to delete them
+        ]
 
     def __str__(self) -> str:
         return f"{self.notice} of {self.release_id}"

@@ -7,8 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from django.utils.translation import gettext as _
+
 from delivr.effects.models import Effect, EffectState
+from releases.messages.events import Notice
 from releases.messages.in_place import EDIT, POST, message_of
+from releases.messages.standing import template_of
 from releases.models import Release, ReleaseTarget
 from releases.wording import notice_words, web_address
 
@@ -43,7 +47,7 @@ class SentEffect:
             error=effect.last_error,
             hint=effect.last_error_hint,
             note=str(effect.result.get("note", "")),
-            next_at=effect.next_at if effect.is_open and effect.next_at > now else None,
+            next_at=_next_attempt(effect, now),
             at=effect.done_at or effect.created_at,
             url=web_address(effect.result.get("url")),
             may_retry=effect.may_retry,
@@ -110,8 +114,17 @@ def _newest(post: Effect, edits: Sequence[Effect], now: datetime) -> SentEffect:
     last = max(edits, key=lambda edit: edit.created_at, default=post)
     is_posted = post.state == EffectState.DONE
     sent = SentEffect.of(last if is_posted and last.state != EffectState.CANCELLED else post, now)
-    url = web_address(post.result.get("url"))
-    return replace(sent, text=notice_words(last.payload), url=url)
+    text = notice_words(last.payload)
+    if _tells_status(post, last):
+        text = _("Status of the release: %(status)s") % {"status": text}
+    return replace(sent, text=text, url=web_address(post.result.get("url")))
+
+
+def _tells_status(post: Effect, last: Effect) -> bool:
+    """The first message of a release is edited to say how the release stands, which another
+    message may say, too."""
+    is_first = post.payload.get("kept") and not post.build_id
+    return bool(is_first) and template_of(last.payload) != Notice.RELEASE_CREATED
 
 
 def _same_message(post: Effect) -> str:
@@ -131,6 +144,13 @@ def _channel_name(release: Release, effect: Effect) -> str:
             name = communication.channel_name(channel)
             return communication.full_name_of(channel) if several else name
     return ""
+
+
+def _next_attempt(effect: Effect, now: datetime) -> datetime | None:
+    """When it is tried again. What waits for its connection to be fixed is due only when it
+    expires."""
+    is_attempt = effect.is_open and now < effect.next_at < effect.expires_at
+    return effect.next_at if is_attempt else None
 
 
 def _is_in_doubt(effect: Effect) -> bool:

@@ -94,7 +94,8 @@ class RepositoryPart(RepositorySteps):
 
 class ChangeQuerySet(TenantQuerySet):
     def with_ticket(self, key: str) -> Self:
-        return self.filter(ticket_keys__key=key)
+        # With the tenant, which its index begins with.
+        return self.filter(ticket_keys__tenant=models.F("tenant"), ticket_keys__key=key)
 
     def with_sha(self, start: str) -> Self:
         """Commits whose id begins with `start`; as a range, so that every collation uses the

@@ -225,6 +225,25 @@ def test_a_row_is_as_good_as_its_link(member: Page, product: Any) -> None:
     page.wait_for_url(f"**{link}")
 
 
+def test_escape_closes_the_dialog_of_a_menu_and_then_the_menu(
+    member: Page, product: Any, filled: dict[str, Any], console: list[str]
+) -> None:
+    page = member
+    page.goto(f"{product.url}/releases/{filled['releaseId']}")
+    menu = page.locator("#release-menu > summary")
+    menu.click()
+    item = page.get_by_role("button", name="Mute messages")
+    item.click()
+    dialog = page.get_by_role("dialog", name="Mute release")
+    expect(dialog).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(item).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(item).to_be_hidden()
+    assert console == []
+
+
 def test_filters_work_without_javascript(browser: Browser, filled: dict[str, Any]) -> None:
     page = browser.new_page(java_script_enabled=False)
     stay_signed_in(page, filled["product"], filled["logins"]["Sign in"])

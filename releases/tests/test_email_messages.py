@@ -155,5 +155,23 @@ def test_one_click_ends_emails_to_one_recipient(release: Release, office: PostOf
     }
     assert states == {ADA: EffectState.CANCELLED, BOB: EffectState.DONE}
     found.set_value("recipients", [BOB])
+    assert found.silent == {}
+    found.set_value("recipients", [ADA.upper(), BOB])
+    assert found.channels == [BOB], "added anew, even in capitals, it is still unsubscribed"
+    found.save()
+    assert "Get them again" in stranger.post(path).content.decode()
+    for _twice in range(2):
+        stranger.post(path, {"again": "1"})
+    assert connection_of(release).channels == [ADA.upper(), BOB]
+    assert AuditEvent.objects.filter(action="recipient.subscribed_again").count() == 1
+
+
+def test_a_refusal_is_forgotten_with_its_recipient(release: Release, office: PostOffice) -> None:
+    office.refusals[ADA] = "550 no such mailbox"
+    notify(release, Notice.RELEASE_CREATED)
+    run_all()
+    found = connection_of(release)
+    assert found.channels == [BOB]
+    found.set_value("recipients", [BOB])
     found.set_value("recipients", [ADA, BOB])
     assert found.channels == [ADA, BOB], "added anew, it is a new recipient"

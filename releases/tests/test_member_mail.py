@@ -16,10 +16,12 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from delivr.audit.models import AuditEvent
+from delivr.effects.handlers import handler_for
 from delivr.effects.models import Effect, EffectState
 from delivr.effects.runner import run_effect
+from delivr.mail import RECIPIENT_REFUSED
 from delivr.tenants.mail_choices import DEFAULTS, MailClass, Pace, choose, pace_for
-from delivr.tenants.models import Membership, Role, Tenant
+from delivr.tenants.models import Membership, Role, Tenant, User
 from delivr.tests import factories
 from integrations.providers.email.tests.post_office import post_office
 from releases.messages import digest, member_mail
@@ -206,6 +208,23 @@ def test_an_address_that_is_refused_gets_no_more_until_its_owner_saves(
     assert len(effects()) == 2
 
 
+def test_only_the_address_that_was_refused_is_marked(
+    member: Membership, release: Release, settings: Any
+) -> None:
+    wants(member, milestones="instant")
+    notify(release, Notice.RELEASE_CREATED)
+    [effect] = effects()
+    handler = handler_for(effect.kind)
+    old = member.user.email
+    handler.prepare(effect)
+    User.objects.update(email="new@example.com")  # while the old one is being refused
+    effect.state, effect.last_error_code = EffectState.LEASED, RECIPIENT_REFUSED
+    handler.gave_up(effect)
+    member.refresh_from_db()
+    assert (member.mail_refused, member.user.email) == (old, "new@example.com")
+    assert "to" not in Effect.objects.get().payload
+
+
 @pytest.mark.parametrize(
     ("moment", "day", "due"),
     [
@@ -274,7 +293,7 @@ def test_a_digest_tells_each_thing_once(
 def test_a_digest_leaves_nothing_out_silently(
     member: Membership, release: Release, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wants(member, failures="daily")
+    wants(member, failures="daily", milestones="daily")
     monkeypatch.setattr(digest, "MOST", 2)
     Membership.objects.update(digest_until=datetime(2026, 6, 30, tzinfo=UTC))
     silent = factories.ReleaseFactory(tenant=tenant, version="1.6.0")
@@ -283,6 +302,7 @@ def test_a_digest_leaves_nothing_out_silently(
         for number in range(3):  # what only others want takes no place in it
             keep(release, Notice.BUILD_STARTED, BUILD, f"started:{number}", [])
         keep(silent, Notice.BUILD_FAILED, BUILD, "muted", [])
+        notify(release, Notice.RELEASE_CREATED)  # failures come first
         for number in range(3, 7):
             clock.shift(1)
             words = {"platform": "iOS", "number": number}
@@ -295,7 +315,7 @@ def test_a_digest_leaves_nothing_out_silently(
     assert "build #3 failed" in mail.body
     assert "build #4 failed" in mail.body
     assert "build #5" not in mail.body
-    assert "2 more things happened later." in mail.body
+    assert "3 more things happened." in mail.body
     assert "1.6.0" not in mail.body
 
 

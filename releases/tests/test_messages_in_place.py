@@ -365,7 +365,7 @@ def test_the_page_shows_an_edited_message_as_one_line(build: Build) -> None:
     shown = messages(release, rows(), timezone.now())
     assert [(one.text, one.state) for one in shown] == [
         ("iOS build #245 started", "PENDING"),
-        ("0 of 1 builds complete", "PENDING"),
+        ("Status of the release: 0 of 1 builds complete", "PENDING"),
     ]
     Board.failure = ProviderError.refused(
         "is_archived", "The channel is archived.", "Unarchive it."
@@ -383,6 +383,16 @@ def test_the_page_shows_an_edited_message_as_one_line(build: Build) -> None:
     send_all()
     assert [one.state for one in messages(release, rows(), timezone.now())] == ["DONE", "DONE"]
     assert STARTED in texts()
+
+
+def test_no_two_messages_on_the_page_read_alike(build: Build) -> None:
+    move(build, BuildStatus.SUCCESS)
+    send_all()
+    release = Release.objects.with_everything().get()
+    shown = [one.text for one in messages(release, rows(), timezone.now())]
+    assert "All builds complete" in shown
+    assert "Status of the release: All builds complete" in shown
+    assert len(set(shown)) == len(shown)
 
 
 def test_a_cancelled_release_is_told_once_and_its_builds_say_so(build: Build) -> None:

@@ -184,7 +184,7 @@ def test_a_preview_shows_every_message_with_a_real_release_and_escapes_it(
     setup: Any, member: Any
 ) -> None:
     empty = text_of(member.get(f"/settings/messages/{setup.slack.pk}/preview"))
-    assert "these are invented" in empty
+    assert "this preview uses sample data" in empty
     assert "Release 1.5.0 created" in empty
     release = setup.release("2.0.0")
     Release.objects.filter(pk=release.pk).update(branch="<b>&`main")
@@ -275,7 +275,7 @@ def test_mute_says_whom_it_concerns(setup: Any, member: Any) -> None:
     release.communication_rows.create(tenant=setup.tenant, communication=endpoint)
     shown = text_of(member.get(f"/releases/{release.pk}"))
     assert "No messages about it go to Slack until it is unmuted." in shown
-    assert "Outgoing webhook: told as before." in shown
+    assert "Events are still sent to Outgoing webhook." in shown
 
 
 # --- API ------------------------------------------------------------------------------------------

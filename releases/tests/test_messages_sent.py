@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from builds.models import Build
+from builds.tests.rerunning import rerun_when_settled
 from builds.triggering import trigger_builds
 from delivr.audit.models import AuditEvent
+from delivr.effects.handlers import Pace
 from delivr.effects.models import Effect, EffectState
+from delivr.effects.pace import in_turn
 from delivr.effects.runner import run_effect
 from delivr.tenants.models import Role, User
-from delivr.tests.wired import Wired, wired_to
+from delivr.tests.wired import Wired, fresh, wired_to
 from integrations.models import CommunicationIntegration
+from integrations.providers.slack.provider import Slack
 from releases.messages.events import Notice
 from releases.messages.notices import notify
-from releases.messages.operations import change_rules
+from releases.messages.operations import change_rules, send_test
+from sandbox import accounts
 
 pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
 
@@ -72,8 +79,6 @@ def test_a_failure_mentions_whom_the_connection_says(
 
 
 def test_a_lookup_that_fails_keeps_no_message_back(wired: Wired, sandbox: Any, owner: User) -> None:
-    from sandbox import accounts
-
     wired.slack.token = accounts.SLACK_NO_HISTORY_TOKEN  # which lacks users:read.email, too
     wired.slack.save()
     change_rules(wired.slack, actor=owner, mentions={"whom": "triggered"})
@@ -102,6 +107,33 @@ def test_a_test_is_sent_once_and_its_result_shown(
     sent = api.post(url, {"channel": "C123"})
     assert (sent.status_code, sent.json()["kind"]) == (201, "message.test")
     assert api.post(url, {}).json()["errors"].keys() == {"channel"}
+
+
+def test_a_test_takes_its_turn_in_the_channel(
+    wired: Wired, sandbox: Any, owner: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Slack, "pace", timedelta(minutes=1))
+    test = send_test(wired.slack, actor=owner, channel="C123")
+    where = {"tenant_id": wired.tenant.pk, "integration_id": wired.slack.pk}
+    with in_turn(**where, pace=Pace("C123", Slack.pace)):
+        run_effect(test.pk)
+    waiting = fresh(test)
+    assert (waiting.state, waiting.dispatched_at) == (EffectState.PENDING, None)
+    assert waiting.next_at > timezone.now() + timedelta(seconds=50)
+    assert not sandbox.state.slack.messages
+
+
+def test_a_test_that_cannot_be_looked_up_is_sent_once_more(
+    wired: Wired, sandbox: Any, owner: User
+) -> None:
+    wired.slack.token = accounts.SLACK_NO_HISTORY_TOKEN
+    wired.slack.save()
+    test = send_test(wired.slack, actor=owner, channel="C123")
+    sandbox.state.faults.add("drop_after", provider="slack", path="*/chat.postMessage", count=1)
+    run_effect(test.pk)
+    assert fresh(test).state == EffectState.PENDING
+    assert rerun_when_settled(test).state == EffectState.DONE
+    assert len(sandbox.state.slack.messages) == 2
 
 
 def test_a_test_that_is_refused_says_why_and_what_to_do(

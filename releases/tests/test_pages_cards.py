@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,8 +15,10 @@ from builds.triggering import trigger_builds
 from builds.updates.apply import apply_update, trigger_failed
 from builds.updates.update import BuildUpdate
 from delivr.effects.models import Effect, EffectState
+from delivr.tests import factories
 from integrations.providers.ci import BuildStatus
 from releases.models import Release
+from releases.operations import create_release
 from releases.tests.pages import Setup, text_of
 
 
@@ -149,3 +153,46 @@ def test_the_same_trouble_in_several_channels_is_told_once(
     assert "Retry C456" in text
     text = text_of(page(member, release))
     assert text.count("A workspace admin can retry this.") == 1
+
+
+def test_a_build_that_is_held_up_is_not_called_in_progress(
+    member: Client, release: Release, setup: Setup
+) -> None:
+    [build] = trigger_builds(release=release, actor=None, pipeline_id=setup.ios_job.pk)
+    again = timezone.now() + timedelta(minutes=5)
+    effect = Effect.objects.get(build_id=build.pk, kind="build.trigger")
+    Effect.objects.filter(pk=effect.pk).update(last_error="Jenkins is closed.", next_at=again)
+    text = text_of(page(member, release))
+    assert "Something is holding up the builds. Not triggered yet: Android." in text
+    assert "Builds are in progress" not in text
+    assert "Next attempt" in _trouble(page(member, release))
+    Effect.objects.filter(pk=effect.pk).update(next_at=effect.expires_at)
+    assert "Next attempt" not in _trouble(page(member, release))  # the connection has to be fixed
+
+
+def _trouble(answer: Any) -> str:
+    html: str = answer.content.decode()
+    return html.partition('class="alert')[2].partition("</section>")[0]
+
+
+def test_pipelines_for_one_platform_are_told_apart(member: Client, setup: Setup) -> None:
+    nightly = factories.PipelineFactory(
+        tenant=setup.tenant, scm=setup.scm, target=setup.ios, job="/job/night", display_name="Night"
+    )
+    release = create_release(
+        tenant=setup.tenant,
+        actor=None,
+        version="1.6.0",
+        scm_id=setup.scm.pk,
+        target_ids=[setup.ios.pk],
+        pipeline_ids=[setup.ios_job.pk, nightly.pk],
+    )
+    trigger_builds(release=release, actor=None, pipeline_id=setup.ios_job.pk)
+    text = text_of(page(member, release))
+    assert "Not triggered yet: Night." in text
+    assert f"{setup.ios_job} build triggered" in text
+    headings = re.findall(r'-title">\s*(.*?)\s*<', page(member, release).content.decode())
+    assert {str(setup.ios_job), "Night"} <= set(headings)  # axe: landmarks have unique names
+    assert "Jenkins · iOS" in text
+    for hidden in ("Trigger build (Night)", f"Stop ({setup.ios_job})"):
+        assert hidden in text

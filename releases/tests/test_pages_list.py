@@ -167,3 +167,21 @@ def test_pages_are_walked_through_in_both_directions(viewer, setup):
 def test_senseless_page_is_answered(viewer, setup, page):
     setup.release()
     assert viewer.get(LIST, {"page": page}).status_code == 200
+
+
+def test_a_long_tab_says_that_there_are_more(viewer, setup, monkeypatch):
+    fill(setup, 4)
+    monkeypatch.setattr("releases.tabs.MOST", 3)
+    assert [tab["count"] for tab in viewer.get(LIST).context["tabs"]] == ["3+", 0, 0, 0]
+    monkeypatch.setattr("releases.tabs.MOST", 4)
+    assert [tab["count"] for tab in viewer.get(LIST).context["tabs"]] == [4, 0, 0, 0]
+
+
+@pytest.mark.parametrize("few", [0, 2, 200])
+def test_search_finds_the_same_however_many_versions_fit(viewer, setup, monkeypatch, few):
+    monkeypatch.setattr("releases.models.FEW_VERSIONS", few)
+    for version in ("1.5.0", "1.50.0", "2.1.5-RC", "3.0"):
+        factories.ReleaseFactory(tenant=setup.tenant, scm=setup.scm, version=version)
+    for part, found in (("1.5", 3), ("-rc", 1), ("%", 0), ("", 4)):
+        page = viewer.get(LIST, {"q": part}).context["page"]
+        assert len(page.items) == found, part

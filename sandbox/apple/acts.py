@@ -5,14 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sandbox.apple import builds, gaps, phased, reviews, testflight, versions
+from sandbox.apple import builds, drafts, gaps, phased, reviews, standing, testflight, versions
 from sandbox.apple.records import Record
 from sandbox.apple.seed import APP, PLATFORM
-
-if TYPE_CHECKING:
-    from sandbox.apple.store import AppStore
+from sandbox.apple.store import AppStore
 
 Facts = dict[str, Any]
 PERSON = "priya.nair@sandbox.example"  # who works in App Store Connect beside delivr
@@ -36,7 +34,7 @@ def _submission(store: AppStore, facts: Facts) -> Record:
 def _version(store: AppStore, facts: Facts) -> Record:
     if facts.get("id"):
         return _found(store, "appStoreVersions", facts)
-    found = versions.open_version(store, facts.get("platform", PLATFORM))
+    found = standing.open_version(store, facts.get("platform", PLATFORM))
     if found is None:
         raise LookupError("no version is being prepared or reviewed")
     return found
@@ -48,6 +46,8 @@ def _phased(store: AppStore, facts: Facts) -> Record:
 
 def upload(store: AppStore, facts: Facts) -> Record:
     """A build: `version`, `number`, and `platform`, `audience` and `encryption` if they differ."""
+    if not facts.get("version") or not facts.get("number"):
+        raise ValueError("a build needs a version and a number")
     return builds.upload(
         store,
         str(facts["version"]),
@@ -107,7 +107,7 @@ def set_phased(store: AppStore, facts: Facts) -> Record:
 def create_version(store: AppStore, facts: Facts) -> Record:
     values = {"platform": facts.get("platform") or PLATFORM}
     values["versionString"] = facts.get("version") or IN_THE_WAY
-    return versions.create(store, values, None)
+    return drafts.create(store, values, None)
 
 
 def delete_version(store: AppStore, facts: Facts) -> Record:

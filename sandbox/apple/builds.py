@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sandbox.apple import testflight
+from sandbox.apple import doorbell, testflight
+from sandbox.apple.base import Base
 from sandbox.apple.records import Record, apple_time, moment_of
 from sandbox.apple.seed import APP, PLATFORM
 from sandbox.apple.trouble import conflict, invalid
-
-if TYPE_CHECKING:
-    from sandbox.apple.store import AppStore
 
 LIVES = 90 * 86_400  # seconds that a build can be tested
 OVER = ("VALID", "FAILED", "INVALID")
@@ -19,7 +17,7 @@ NO_ENCRYPTION_CHANGE = "You cannot update when the value is already set."
 
 
 def upload(
-    store: AppStore,
+    store: Base,
     version: str,
     number: str,
     *,
@@ -56,7 +54,7 @@ def upload(
     return build
 
 
-def _train(store: AppStore, version: str, platform: str) -> Record:
+def _train(store: Base, version: str, platform: str) -> Record:
     for found in store.records.all("preReleaseVersions"):
         if (found["version"], found["platform"]) == (version, platform):
             return found
@@ -65,7 +63,7 @@ def _train(store: AppStore, version: str, platform: str) -> Record:
     return made
 
 
-def _upload_record(store: AppStore, build: Record, version: str, platform: str) -> None:
+def _upload_record(store: Base, build: Record, version: str, platform: str) -> None:
     found = store.records.add(
         "buildUploads",
         cfBundleShortVersionString=version,
@@ -83,7 +81,7 @@ def _state(word: str, *errors: tuple[str, str]) -> dict[str, Any]:
     return {"state": word, "errors": said, "warnings": [], "infos": []}
 
 
-def finish(store: AppStore, build: Record, result: str = "VALID") -> None:
+def finish(store: Base, build: Record, result: str = "VALID") -> None:
     """End the processing. FAILED and INVALID are told in words only by the upload."""
     if result not in OVER:
         raise ValueError(f"unknown result {result!r}; one of {', '.join(OVER)}")
@@ -101,17 +99,19 @@ def finish(store: AppStore, build: Record, result: str = "VALID") -> None:
     upload_record = _upload_of(store, build)
     if upload_record:
         upload_record.attributes["state"] = done
-        store.tell("BUILD_UPLOAD_STATE_UPDATED", upload_record, "PROCESSING", done["state"])
+        doorbell.ring(
+            store, "BUILD_UPLOAD_STATE_UPDATED", upload_record, "PROCESSING", done["state"]
+        )
     testflight.processed(store, build)
     store.record("build.processed", number=build["version"], result=result)
 
 
-def _upload_of(store: AppStore, build: Record) -> Record | None:
+def _upload_of(store: Base, build: Record) -> Record | None:
     every = store.records.all("buildUploads")
     return next((one for one in every if one.one.get("build") == build.key), None)
 
 
-def change(store: AppStore, build: Record, values: dict[str, Any]) -> None:
+def change(store: Base, build: Record, values: dict[str, Any]) -> None:
     """Raises Trouble: both attributes can be set once."""
     if "usesNonExemptEncryption" in values:
         if build["usesNonExemptEncryption"] is not None:
@@ -128,7 +128,7 @@ def change(store: AppStore, build: Record, values: dict[str, Any]) -> None:
     testflight.refresh(store, build)
 
 
-def settle(store: AppStore) -> None:
+def settle(store: Base) -> None:
     for build in store.records.all("builds"):
         seconds = store.settings.processing_seconds
         waits = build["processingState"] == "PROCESSING" and seconds is not None
@@ -138,7 +138,7 @@ def settle(store: AppStore) -> None:
             change(store, build, {"expired": True})
 
 
-def number(build: Record, store: AppStore) -> tuple[str, str]:
+def number(build: Record, store: Base) -> tuple[str, str]:
     """Its marketing version and platform."""
     train = store.records.one(build, "preReleaseVersion")
     return (train["version"], train["platform"]) if train else ("", "")

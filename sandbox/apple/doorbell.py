@@ -9,12 +9,10 @@ import hashlib
 import hmac
 import json
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from sandbox.apple.base import Base
 from sandbox.apple.records import Record, apple_time
-
-if TYPE_CHECKING:
-    from sandbox.apple.store import AppStore
 
 EVENTS = {
     "APP_STORE_VERSION_APP_VERSION_STATE_UPDATED": "appStoreVersionAppVersionStateUpdated",
@@ -30,21 +28,21 @@ def signature(secret: str, body: bytes) -> str:
     return f"hmacsha256={hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()}"
 
 
-def ring(store: AppStore, event: str, thing: Record, before: Any, after: Any) -> None:
+def ring(store: Base, event: str, thing: Record, before: Any, after: Any) -> None:
     for hook in store.records.all("webhooks"):
         if hook["enabled"] and event in hook["eventTypes"]:
             facts = {"oldValue": before, "newValue": after}
             _send(store, hook, _told(store, EVENTS[event], thing, facts))
 
 
-def ping(store: AppStore, hook: Record) -> Record:
+def ping(store: Base, hook: Record) -> Record:
     made = store.records.add("webhookPings")
     made.one["webhook"] = hook.key
     _send(store, hook, _told(store, PING, made, {}))
     return made
 
 
-def _told(store: AppStore, kind: str, thing: Record, facts: dict[str, Any]) -> str:
+def _told(store: Base, kind: str, thing: Record, facts: dict[str, Any]) -> str:
     url = f"{store.base_url}/v1/{thing.type}/{thing.id}"
     instance = {"data": {"type": thing.type, "id": thing.id}, "links": {"self": url}}
     data = {
@@ -57,13 +55,13 @@ def _told(store: AppStore, kind: str, thing: Record, facts: dict[str, Any]) -> s
     return json.dumps({"data": data}, separators=(",", ":"))
 
 
-def again(store: AppStore, delivery: Record) -> Record:
+def again(store: Base, delivery: Record) -> Record:
     """Send a delivery's body once more."""
     hook = store.records.get(*delivery.one["webhook"])
     return _send(store, hook, delivery.private["body"], is_again=True)
 
 
-def _send(store: AppStore, hook: Record, body: str, *, is_again: bool = False) -> Record:
+def _send(store: Base, hook: Record, body: str, *, is_again: bool = False) -> Record:
     made = store.records.add(
         "webhookDeliveries",
         createdDate=apple_time(store.now),

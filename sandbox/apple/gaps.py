@@ -4,15 +4,21 @@ path of the resource that has to be mended."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sandbox.apple import versions
+from sandbox.apple import standing
+from sandbox.apple.base import Base
 from sandbox.apple.records import Record
-from sandbox.apple.seed import APP, DISPLAY, NEW_QUESTIONS, QUESTIONS, answer, localization
-from sandbox.apple.trouble import OTHER_STATE, needed, needed_relationship, said
-
-if TYPE_CHECKING:
-    from sandbox.apple.store import AppStore
+from sandbox.apple.seed import (
+    APP,
+    DISPLAY,
+    NEW_QUESTIONS,
+    QUESTIONS,
+    answer,
+    localization,
+    screenshot,
+)
+from sandbox.apple.trouble import OTHER_STATE, Trouble, needed, needed_relationship, said
 
 Found = tuple[Record, dict[str, Any]]
 # What a person can take away or give back. `privacy` and `price` cannot be read by the API.
@@ -29,13 +35,12 @@ SWITCHES = {
     "privacy": "No privacy answers",
     "price": "No price",
 }
-DEFAULT_SWITCHES = ("compliance",)
 SECOND_LOCALE = "de-DE"
 CONTACT = ("contactFirstName", "contactLastName", "contactPhone", "contactEmail")
 WORDS = ("description", "keywords", "supportUrl")
 
 
-def of(store: AppStore, version: Record) -> dict[str, list[dict[str, Any]]]:
+def of(store: Base, version: Record) -> dict[str, list[dict[str, Any]]]:
     """Errors by path, as in `meta.associatedErrors`."""
     found: dict[str, list[dict[str, Any]]] = {}
     for record, error in _all(store, version):
@@ -43,7 +48,7 @@ def of(store: AppStore, version: Record) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def _all(store: AppStore, version: Record) -> Iterator[Found]:
+def _all(store: Base, version: Record) -> Iterator[Found]:
     if not version["copyright"]:
         yield version, needed("copyright")
     yield from _build(store, version)
@@ -52,7 +57,7 @@ def _all(store: AppStore, version: Record) -> Iterator[Found]:
     yield from _about_app(store)
 
 
-def _build(store: AppStore, version: Record) -> Iterator[Found]:
+def _build(store: Base, version: Record) -> Iterator[Found]:
     build = store.records.one(version, "build")
     if build is None:
         yield version, needed_relationship("build")
@@ -63,8 +68,8 @@ def _build(store: AppStore, version: Record) -> Iterator[Found]:
         yield build, needed("usesNonExemptEncryption")
 
 
-def _texts(store: AppStore, version: Record) -> Iterator[Found]:
-    wanted = WORDS if versions.is_first(store, version) else (*WORDS, "whatsNew")
+def _texts(store: Base, version: Record) -> Iterator[Found]:
+    wanted = WORDS if standing.is_first(store, version) else (*WORDS, "whatsNew")
     app = store.records.get("apps", APP)
     for words in store.records.related(version, "appStoreVersionLocalizations"):
         for name in wanted:
@@ -83,7 +88,7 @@ def _texts(store: AppStore, version: Record) -> Iterator[Found]:
             yield words, said(code, OTHER_STATE, "Attachment uploads still in progress")
 
 
-def _contact(store: AppStore, version: Record) -> Iterator[Found]:
+def _contact(store: Base, version: Record) -> Iterator[Found]:
     detail = store.records.one(version, "appStoreReviewDetail")
     if detail is None:
         yield version, needed_relationship("appStoreReviewDetail")
@@ -94,8 +99,8 @@ def _contact(store: AppStore, version: Record) -> Iterator[Found]:
             yield detail, needed(name)
 
 
-def _about_app(store: AppStore) -> Iterator[Found]:
-    info = versions.editable_info(store)
+def _about_app(store: Base) -> Iterator[Found]:
+    info = standing.editable_info(store)
     rating = store.records.one(info, "ageRatingDeclaration")
     for name in QUESTIONS:
         if rating and rating[name] is None:
@@ -112,18 +117,18 @@ def _about_app(store: AppStore) -> Iterator[Found]:
         yield app, said("STATE_ERROR.APP_PRICE_REQUIRED", OTHER_STATE, "You must choose a price.")
 
 
-def switch(store: AppStore, name: str, is_missing: bool) -> None:
+def switch(store: Base, name: str, is_missing: bool) -> None:
     """Take something away, or give it back. Raises KeyError for an unknown name."""
     SWITCHES[name]
     known = store.settings.missing
     store.settings.missing = [one for one in known if one != name] + [name] * is_missing
     _about(store, name, is_missing)
     for version in store.records.all("appStoreVersions"):
-        if version["appVersionState"] not in versions.GONE:
+        if version["appVersionState"] not in standing.GONE:
             apply(store, version, name, is_missing)
 
 
-def _about(store: AppStore, name: str, is_missing: bool) -> None:
+def _about(store: Base, name: str, is_missing: bool) -> None:
     """What belongs to the app, not to one version of it."""
     records = store.records
     if name == "ageRating":
@@ -138,7 +143,7 @@ def _about(store: AppStore, name: str, is_missing: bool) -> None:
         records.get("apps", APP).attributes["contentRightsDeclaration"] = value
 
 
-def apply(store: AppStore, version: Record, name: str, is_missing: bool) -> None:
+def apply(store: Base, version: Record, name: str, is_missing: bool) -> None:
     """What belongs to a version."""
     records = store.records
     if name == "reviewContact":
@@ -146,13 +151,35 @@ def apply(store: AppStore, version: Record, name: str, is_missing: bool) -> None
             values = dict.fromkeys(CONTACT) if is_missing else store.contact
             detail.attributes |= values
     elif name == "screenshots":
-        versions.set_screenshots(store, version, "" if is_missing else "COMPLETE")
+        _set_screenshots(store, version, "" if is_missing else "COMPLETE")
     elif name == "uploading":
         state = "AWAITING_UPLOAD" if is_missing else "COMPLETE"
-        versions.set_screenshots(store, version, state)
+        _set_screenshots(store, version, state)
     elif name == "locale":
         every = records.related(version, "appStoreVersionLocalizations")
         for words in [one for one in every if one["locale"] == SECOND_LOCALE]:
             records.remove(words)
         if is_missing:
             localization(records, version, SECOND_LOCALE)
+
+
+def _screenshots_of(store: Base, version: Record) -> list[Record]:
+    """The sets of its screenshots, in every language."""
+    every = store.records.related(version, "appStoreVersionLocalizations")
+    return [one for words in every for one in store.records.related(words, "appScreenshotSets")]
+
+
+def _set_screenshots(store: Base, version: Record, state: str) -> None:
+    """`state` of the one in each set; "" for none."""
+    for shots in _screenshots_of(store, version):
+        for shot in store.records.related(shots, "appScreenshots"):
+            store.records.remove(shot)
+        if state:
+            screenshot(store.records, shots, state)
+
+
+def in_words(trouble: Trouble) -> str:
+    """For people: a refusal, with everything that it says is missing."""
+    every = trouble.errors[0].get("meta", {}).get("associatedErrors", {})
+    found = [one["detail"] for errors in every.values() for one in errors]
+    return " · ".join([str(trouble), *dict.fromkeys(found)])

@@ -5,14 +5,10 @@ https://developer.apple.com/help/app-store-connect/update-your-app/release-a-ver
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from sandbox.apple import versions
+from sandbox.apple import standing
+from sandbox.apple.base import Base
 from sandbox.apple.records import Record, apple_time
 from sandbox.apple.trouble import conflict, invalid, unfit, wrong_state
-
-if TYPE_CHECKING:
-    from sandbox.apple.store import AppStore
 
 DAY = 86_400
 DAYS = 7
@@ -28,9 +24,9 @@ ENABLED_IN = {
 }
 
 
-def create(store: AppStore, version: Record, state: str) -> Record:
+def create(store: Base, version: Record, state: str) -> Record:
     """Raises Trouble."""
-    if versions.is_first(store, version):
+    if standing.is_first(store, version):
         raise unfit("appStoreVersion", "Phased release is only available for updates.")
     if store.records.one(version, "appStoreVersionPhasedRelease"):
         raise unfit("appStoreVersion", "The version has a phased release already.")
@@ -49,7 +45,7 @@ def create(store: AppStore, version: Record, state: str) -> Record:
     return made
 
 
-def delete(store: AppStore, found: Record) -> None:
+def delete(store: Base, found: Record) -> None:
     """Raises Trouble: once the version is in the store, it stays."""
     version = store.records.one(found, "appStoreVersion")
     if found["phasedReleaseState"] != "INACTIVE" or (
@@ -59,7 +55,7 @@ def delete(store: AppStore, found: Record) -> None:
     store.records.remove(found)
 
 
-def change(store: AppStore, found: Record, state: str) -> None:
+def change(store: Base, found: Record, state: str) -> None:
     """Raises Trouble."""
     before = found["phasedReleaseState"]
     pointer = "/data/attributes/phasedReleaseState"
@@ -76,7 +72,7 @@ def change(store: AppStore, found: Record, state: str) -> None:
     _record(store, found)
 
 
-def begin(store: AppStore, version: Record, moment: float) -> None:
+def begin(store: Base, version: Record, moment: float) -> None:
     """The version is in the store: day 1 begins."""
     found = store.records.one(version, "appStoreVersionPhasedRelease")
     if found is None:
@@ -88,14 +84,14 @@ def begin(store: AppStore, version: Record, moment: float) -> None:
     settle(store, found)
 
 
-def end(store: AppStore, version: Record) -> None:
+def end(store: Base, version: Record) -> None:
     found = store.records.one(version, "appStoreVersionPhasedRelease")
     if found and found["phasedReleaseState"] != "COMPLETE":
         found.attributes["phasedReleaseState"] = "COMPLETE"
         _record(store, found)
 
 
-def next_day(store: AppStore, found: Record) -> None:
+def next_day(store: Base, found: Record) -> None:
     """Move an active one to its next day, whatever the clock says."""
     if found["phasedReleaseState"] != "ACTIVE":
         raise ValueError("only an active phased release has a next day")
@@ -104,7 +100,7 @@ def next_day(store: AppStore, found: Record) -> None:
     settle(store, found)
 
 
-def _count(store: AppStore, found: Record) -> None:
+def _count(store: Base, found: Record) -> None:
     """Add the time since the last look to what it was active or paused."""
     if found["phasedReleaseState"] in ("ACTIVE", "PAUSED"):
         kind = "active" if found["phasedReleaseState"] == "ACTIVE" else "paused"
@@ -112,7 +108,7 @@ def _count(store: AppStore, found: Record) -> None:
         found.private["counted_at"] = store.now
 
 
-def settle(store: AppStore, found: Record) -> None:
+def settle(store: Base, found: Record) -> None:
     """Apple itself ends it after the seventh day, and after thirty days of pauses."""
     if found["phasedReleaseState"] not in ("ACTIVE", "PAUSED"):
         return
@@ -125,7 +121,7 @@ def settle(store: AppStore, found: Record) -> None:
         _record(store, found)
 
 
-def _record(store: AppStore, found: Record) -> None:
+def _record(store: Base, found: Record) -> None:
     version = store.records.one(found, "appStoreVersion")
     facts = {"state": found["phasedReleaseState"], "day": found["currentDayNumber"]}
     store.record("phased.state", version=version["versionString"] if version else "", **facts)

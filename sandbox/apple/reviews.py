@@ -5,15 +5,13 @@ https://developer.apple.com/documentation/appstoreconnectapi/review-submissions
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sandbox.apple import gaps, versions
+from sandbox.apple import gaps, standing, versions
+from sandbox.apple.base import Base
 from sandbox.apple.records import Record, apple_time
 from sandbox.apple.seed import APP
-from sandbox.apple.trouble import OTHER_STATE, Trouble, conflict, said, unfit, wrong_state
-
-if TYPE_CHECKING:
-    from sandbox.apple.store import AppStore
+from sandbox.apple.trouble import Trouble, conflict, said, unfit, wrong_state
 
 DRAFT, WAITING, REVIEWING = "READY_FOR_REVIEW", "WAITING_FOR_REVIEW", "IN_REVIEW"
 UNRESOLVED = "UNRESOLVED_ISSUES"
@@ -23,7 +21,7 @@ NOT_READY = "Version is not ready to be submitted yet, please try again later."
 VERDICTS = ("approve", "reject", "reject_metadata", "reject_complete", "reject_other", "bad_binary")
 
 
-def create(store: AppStore, platform: str) -> Record:
+def create(store: Base, platform: str) -> Record:
     made = store.records.add(
         "reviewSubmissions", platform=platform, submittedDate=None, state=DRAFT
     )
@@ -33,7 +31,7 @@ def create(store: AppStore, platform: str) -> Record:
     return made
 
 
-def add_item(store: AppStore, submission: Record, name: str, thing: list[str]) -> Record:
+def add_item(store: Base, submission: Record, name: str, thing: list[str]) -> Record:
     """Raises Trouble. The version becomes ready for review a moment later."""
     records = store.records
     if submission.private.get("hidden_writes", 0) > 0:
@@ -56,7 +54,7 @@ def add_item(store: AppStore, submission: Record, name: str, thing: list[str]) -
     return item
 
 
-def _check_version(store: AppStore, submission: Record, version: Record) -> None:
+def _check_version(store: Base, submission: Record, version: Record) -> None:
     if version["platform"] != submission["platform"]:
         raise unfit("appStoreVersion", "The version is of another platform.")
     for item in store.records.all("reviewSubmissionItems"):
@@ -65,7 +63,7 @@ def _check_version(store: AppStore, submission: Record, version: Record) -> None
             if other and (other["state"] in UNDER_WAY or other["state"] == DRAFT):
                 words = f"appStoreVersions with id '{version.id}' was already added to another"
                 raise unfit("appStoreVersion", f"{words} reviewSubmission with id {other.id}")
-    if version["appVersionState"] not in versions.EDITABLE:
+    if version["appVersionState"] not in standing.EDITABLE:
         title = f"appStoreVersions with id '{version.id}' is not in valid state."
         words = "This resource cannot be reviewed, please check associated errors to see why."
         raise conflict("STATE_ERROR.ENTITY_STATE_INVALID", title, words)
@@ -73,7 +71,7 @@ def _check_version(store: AppStore, submission: Record, version: Record) -> None
         _check_gaps(store, version)
 
 
-def _check_gaps(store: AppStore, version: Record) -> None:
+def _check_gaps(store: Base, version: Record) -> None:
     found = gaps.of(store, version)
     if not found:
         return
@@ -86,16 +84,16 @@ def _check_gaps(store: AppStore, version: Record) -> None:
     raise Trouble(409, {**error, "meta": {"associatedErrors": every}})
 
 
-def items_of(store: AppStore, submission: Record) -> list[Record]:
+def items_of(store: Base, submission: Record) -> list[Record]:
     items = store.records.related(submission, "items")
     return [item for item in items if item["state"] != "REMOVED"]
 
 
-def version_of(store: AppStore, submission: Record) -> Record | None:
+def version_of(store: Base, submission: Record) -> Record | None:
     return store.records.one(submission, "appStoreVersionForReview")
 
 
-def submit(store: AppStore, submission: Record, actor: list[str]) -> None:
+def submit(store: Base, submission: Record, actor: list[str]) -> None:
     """Raises Trouble."""
     if submission["state"] not in (DRAFT, UNRESOLVED):
         raise wrong_state("The review submission was submitted already")
@@ -116,7 +114,7 @@ def submit(store: AppStore, submission: Record, actor: list[str]) -> None:
     store.record("submission.submitted", submission=submission.id, actor=actor[1])
 
 
-def _check_other(store: AppStore, submission: Record) -> None:
+def _check_other(store: Base, submission: Record) -> None:
     """A version may be reviewed beside things of the app, but not beside another version."""
     for other in store.records.all("reviewSubmissions"):
         same = other is not submission and other["platform"] == submission["platform"]
@@ -125,7 +123,7 @@ def _check_other(store: AppStore, submission: Record) -> None:
             raise conflict("STATE_ERROR", "Resource state invalid", words)
 
 
-def cancel(store: AppStore, submission: Record, actor: list[str]) -> None:
+def cancel(store: Base, submission: Record, actor: list[str]) -> None:
     """Raises Trouble. It is being cancelled for a while."""
     if submission["state"] not in (WAITING, REVIEWING, UNRESOLVED):
         raise wrong_state("Resource is not in cancellable state")
@@ -136,7 +134,7 @@ def cancel(store: AppStore, submission: Record, actor: list[str]) -> None:
     settle(store, submission)
 
 
-def change_item(store: AppStore, item: Record, values: dict[str, Any]) -> None:
+def change_item(store: Base, item: Record, values: dict[str, Any]) -> None:
     """A rejected item is `resolved`, or `removed`. Raises Trouble."""
     submission = store.records.one(item, "reviewSubmission")
     version = store.records.one(item, "appStoreVersion")
@@ -153,7 +151,7 @@ def change_item(store: AppStore, item: Record, values: dict[str, Any]) -> None:
         _take_out(store, submission, item)
 
 
-def _take_out(store: AppStore, submission: Record, item: Record) -> None:
+def _take_out(store: Base, submission: Record, item: Record) -> None:
     item.attributes["state"] = "REMOVED"
     if "appStoreVersion" in item.one:
         submission.one.pop("appStoreVersionForReview", None)
@@ -161,7 +159,7 @@ def _take_out(store: AppStore, submission: Record, item: Record) -> None:
         submission.attributes["state"] = "COMPLETE"
 
 
-def delete_item(store: AppStore, item: Record) -> None:
+def delete_item(store: Base, item: Record) -> None:
     """Raises Trouble: only from a submission that was not submitted."""
     submission = store.records.one(item, "reviewSubmission")
     version = store.records.one(item, "appStoreVersion")
@@ -170,11 +168,11 @@ def delete_item(store: AppStore, item: Record) -> None:
     if version:
         submission.one.pop("appStoreVersionForReview", None)
         version.private.pop("ready_at", None)
-        versions.set_state(store, version, versions.DRAFT)
+        versions.set_state(store, version, standing.DRAFT)
     store.records.remove(item)
 
 
-def withdraw(store: AppStore, version: Record, actor: list[str]) -> None:
+def withdraw(store: Base, version: Record, actor: list[str]) -> None:
     """Raises Trouble. Also takes back a version that is approved, which loses its approval."""
     submission = current(store, version)
     if submission and submission["state"] in (WAITING, REVIEWING):
@@ -185,7 +183,7 @@ def withdraw(store: AppStore, version: Record, actor: list[str]) -> None:
     versions.set_state(store, version, "DEVELOPER_REJECTED")
 
 
-def current(store: AppStore, version: Record) -> Record | None:
+def current(store: Base, version: Record) -> Record | None:
     """The newest submission with this version in it."""
     every = reversed(store.records.all("reviewSubmissions"))
     return next((s for s in every if version_of(store, s) is version), None)
@@ -194,7 +192,7 @@ def current(store: AppStore, version: Record) -> Record | None:
 # Apple's side
 
 
-def start(store: AppStore, submission: Record) -> None:
+def start(store: Base, submission: Record) -> None:
     """Raises ValueError."""
     if submission["state"] != WAITING:
         raise ValueError(f"a submission that is {submission['state']} is not waiting for review")
@@ -205,7 +203,7 @@ def start(store: AppStore, submission: Record) -> None:
     store.record("review.started", submission=submission.id)
 
 
-def decide(store: AppStore, submission: Record, verdict: str) -> None:
+def decide(store: Base, submission: Record, verdict: str) -> None:
     """Raises ValueError."""
     if verdict not in VERDICTS or submission["state"] not in (WAITING, REVIEWING):
         raise ValueError(f"{verdict!r} does not fit a submission that is {submission['state']}")
@@ -226,7 +224,7 @@ def decide(store: AppStore, submission: Record, verdict: str) -> None:
     settle(store, submission)
 
 
-def _rule(store: AppStore, version: Record, verdict: str) -> None:
+def _rule(store: Base, version: Record, verdict: str) -> None:
     states = {
         "reject_metadata": "METADATA_REJECTED",
         "bad_binary": "INVALID_BINARY",
@@ -238,7 +236,7 @@ def _rule(store: AppStore, version: Record, verdict: str) -> None:
         versions.set_state(store, version, states.get(verdict, "REJECTED"))
 
 
-def settle(store: AppStore, submission: Record) -> None:
+def settle(store: Base, submission: Record) -> None:
     state = submission["state"]
     if state not in ("CANCELING", "COMPLETING") or store.now < submission.private["ends_at"]:
         return
@@ -251,15 +249,9 @@ def settle(store: AppStore, submission: Record) -> None:
             versions.set_state(store, version, "DEVELOPER_REJECTED")
 
 
-def settle_version(store: AppStore, version: Record) -> None:
+def settle_version(store: Base, version: Record) -> None:
     """An item takes a moment until its version is ready for review."""
     ready = version.private.get("ready_at")
     if ready is not None and store.now >= ready:
         del version.private["ready_at"]
         versions.set_state(store, version, "READY_FOR_REVIEW")
-
-
-def unresolved(error: Trouble) -> str:
-    """For people: what a refused submission lacks."""
-    every = error.errors[0].get("meta", {}).get("associatedErrors", {})
-    return "; ".join(one["detail"] for errors in every.values() for one in errors) or OTHER_STATE

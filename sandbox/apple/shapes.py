@@ -50,7 +50,11 @@ def _same(*names: str) -> Names:
 
 SHAPES: dict[str, Shape] = {
     "apps": Shape(
-        back={"betaAppReviewDetail": ("betaAppReviewDetails", "app")},
+        back={
+            "betaAppReviewDetail": ("betaAppReviewDetails", "app"),
+            "betaLicenseAgreement": ("betaLicenseAgreements", "app"),
+            "endUserLicenseAgreement": ("endUserLicenseAgreements", "app"),
+        },
         many={
             "appInfos": ("appInfos", "app"),
             "appStoreVersions": ("appStoreVersions", "app"),
@@ -59,6 +63,7 @@ SHAPES: dict[str, Shape] = {
             "betaTesters": ("betaTesters", "apps"),
             "buildUploads": ("buildUploads", "app"),
             "builds": ("builds", "app"),
+            "gameCenterEnabledVersions": ("gameCenterEnabledVersions", "app"),
             "preReleaseVersions": ("preReleaseVersions", "app"),
             "reviewSubmissions": ("reviewSubmissions", "app"),
             "webhooks": ("webhooks", "app"),

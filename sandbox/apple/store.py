@@ -6,100 +6,14 @@ A CI build of the sandbox that succeeds uploads its app, as a pipeline in the fi
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Any
 
-from sandbox.apple import builds, doorbell, gaps, phased, reviews, seed, versions
-from sandbox.apple.records import Record, Records
-from sandbox.shared import Shared
-from sandbox.webhooks import Sender
-
-HOURLY_LIMIT = 3600
-HOUR = 3600.0  # seconds
+from sandbox.apple import builds, phased, reviews, versions
+from sandbox.apple.base import Base, Settings
 
 
-@dataclass
-class Settings:
-    """`hidden_reads`: how many reads of a new version find nothing. `hidden_writes`: how many items
-    a new submission does not take, because it "cannot be found". The seconds are those of the
-    sandbox's clock; `processing_seconds` None: a person ends the processing. `checks_at_item`: what
-    is missing is refused as soon as the version is added to a submission."""
-
-    processing_seconds: float | None = 20.0
-    item_ready_seconds: float = 1.0
-    canceling_seconds: float = 2.0
-    distribution_seconds: float = 3.0
-    hidden_reads: int = 1
-    hidden_writes: int = 0
-    checks_at_item: bool = False
-    hourly_limit: int = HOURLY_LIMIT
-    missing: list[str] = field(default_factory=lambda: list(gaps.DEFAULT_SWITCHES))
-
-
-class AppStore:
-    contact = seed.CONTACT
-
-    def __init__(self, shared: Shared, *, sender: Sender, provider: str = "app_store") -> None:
-        self._shared = shared
-        self._provider = provider
-        self.sender = sender
-        self.settings = Settings()
-        self.records = Records()
-        self._asked: dict[str, list[float]] = {}  # by key: since when, and how often
-        seed.fill(self.records, shared.clock())
-
-    @property
-    def now(self) -> float:
-        return self._shared.clock()
-
-    @property
-    def base_url(self) -> str:
-        return f"{self._shared.base_url}/appstore"
-
-    def record(self, kind: str, **facts: Any) -> None:
-        self._shared.record(kind, self._provider, **facts)
-
-    def touch(self) -> None:
-        self._shared.touch()
-
-    def tell(self, event: str, thing: Record, before: Any, after: Any) -> None:
-        doorbell.ring(self, event, thing, before, after)
-
-    def left(self, key_id: str) -> int:
-        """Count a request of a key; how many it has left in this hour, below zero for none."""
-        since, count = self._asked.get(key_id, [self.now, 0])
-        if self.now >= since + HOUR:
-            since, count = self.now, 0
-        self._asked[key_id] = [since, count + 1]
-        return self.settings.hourly_limit - int(count) - 1
-
-    def actor(self, key_id: str) -> list[str]:
-        """The type and id of who acts: a person, or a key."""
-        found = self.records.find("actors", key_id)
-        if found is None:
-            is_person = "@" in key_id
-            first, _dot, last = key_id.partition("@")[0].title().partition(".")
-            found = self.records.add(
-                "actors",
-                key_id,
-                actorType="USER" if is_person else "API_KEY",
-                userFirstName=first if is_person else None,
-                userLastName=last or None if is_person else None,
-                userEmail=key_id if is_person else None,
-                apiKeyId=None if is_person else key_id,
-            )
-        return found.key
-
-    def apply_switches(self, version: Record) -> None:
-        """Take away from a new version what a person has switched off."""
-        for name in self.settings.missing:
-            gaps.apply(self, version, name, True)
-
-    @property
-    def default_encryption(self) -> bool | None:
-        """What builds say about their encryption, if nothing else is asked for."""
-        return None if "compliance" in self.settings.missing else False
-
+class AppStore(Base):
     def forget_history(self) -> None:
         """The app was never in the store: its next version is the first."""
         for version in self.records.all("appStoreVersions"):

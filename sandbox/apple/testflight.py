@@ -5,14 +5,13 @@ https://developer.apple.com/documentation/appstoreconnectapi/prerelease-versions
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from sandbox.apple import doorbell
+from sandbox.apple.base import Base
 from sandbox.apple.records import Record, apple_time
 from sandbox.apple.seed import APP
 from sandbox.apple.trouble import Trouble, conflict, invalid, said, unfit
-
-if TYPE_CHECKING:
-    from sandbox.apple.store import AppStore
 
 WAITS = ("WAITING_FOR_REVIEW", "IN_REVIEW")
 BETA_STATE = {
@@ -23,7 +22,7 @@ BETA_STATE = {
 }
 
 
-def begin(store: AppStore, build: Record) -> None:
+def begin(store: Base, build: Record) -> None:
     """The detail of a new build, whose tests in the app's first language have no words yet."""
     detail = store.records.add(
         "buildBetaDetails",
@@ -37,14 +36,14 @@ def begin(store: AppStore, build: Record) -> None:
     words.one["build"] = build.key
 
 
-def processed(store: AppStore, build: Record) -> None:
+def processed(store: Base, build: Record) -> None:
     if build["processingState"] == "VALID":
         every = store.records.all("betaGroups")
         build.many["betaGroups"] = [g.id for g in every if g["hasAccessToAllBuilds"]]
     refresh(store, build)
 
 
-def refresh(store: AppStore, build: Record) -> None:
+def refresh(store: Base, build: Record) -> None:
     """Derive the states that TestFlight shows."""
     detail = store.records.one(build, "buildBetaDetail")
     if detail is None:
@@ -53,10 +52,12 @@ def refresh(store: AppStore, build: Record) -> None:
     inside, outside = _states(store, build)
     detail.attributes |= {"internalBuildState": inside, "externalBuildState": outside}
     if outside != before:
-        store.tell("BUILD_BETA_DETAIL_EXTERNAL_BUILD_STATE_UPDATED", detail, before, outside)
+        doorbell.ring(
+            store, "BUILD_BETA_DETAIL_EXTERNAL_BUILD_STATE_UPDATED", detail, before, outside
+        )
 
 
-def _states(store: AppStore, build: Record) -> tuple[str, str]:
+def _states(store: Base, build: Record) -> tuple[str, str]:
     """The internal and the external state."""
     if build["processingState"] == "PROCESSING":
         return "PROCESSING", "PROCESSING"
@@ -72,7 +73,7 @@ def _states(store: AppStore, build: Record) -> tuple[str, str]:
     return inside, _outside(store, build, groups)
 
 
-def _outside(store: AppStore, build: Record, groups: list[Record]) -> str:
+def _outside(store: Base, build: Record, groups: list[Record]) -> str:
     if build["buildAudienceType"] == "INTERNAL_ONLY":
         return "NOT_APPLICABLE"
     review = store.records.one(build, "betaAppReviewSubmission")
@@ -81,7 +82,7 @@ def _outside(store: AppStore, build: Record, groups: list[Record]) -> str:
     return "IN_BETA_TESTING" if state == "BETA_APPROVED" and is_outside else state
 
 
-def add_to_groups(store: AppStore, build: Record, groups: list[Record]) -> None:
+def add_to_groups(store: Base, build: Record, groups: list[Record]) -> None:
     """Raises Trouble."""
     for group in groups:
         _check_group(build, group)
@@ -106,13 +107,13 @@ def _check_group(build: Record, group: Record) -> None:
         raise unfit("betaGroups", words)
 
 
-def remove_from_groups(store: AppStore, build: Record, groups: list[Record]) -> None:
+def remove_from_groups(store: Base, build: Record, groups: list[Record]) -> None:
     gone = {group.id for group in groups}
     build.many["betaGroups"] = [g for g in build.many.get("betaGroups", []) if g not in gone]
     refresh(store, build)
 
 
-def submit(store: AppStore, build: Record) -> Record:
+def submit(store: Base, build: Record) -> Record:
     """Raises Trouble: for what is missing, and while another build of the version is reviewed."""
     records = store.records
     _check_submission(store, build)
@@ -139,7 +140,7 @@ def submit(store: AppStore, build: Record) -> Record:
     return review
 
 
-def _check_submission(store: AppStore, build: Record) -> None:
+def _check_submission(store: Base, build: Record) -> None:
     outside = _states(store, build)[1]
     if store.records.one(build, "betaAppReviewSubmission"):
         raise unfit("build", "The build was submitted for beta review already.")
@@ -151,7 +152,7 @@ def _check_submission(store: AppStore, build: Record) -> None:
         raise Trouble(422, *errors)
 
 
-def _gaps(store: AppStore) -> list[dict[str, Any]]:
+def _gaps(store: Base) -> list[dict[str, Any]]:
     """What beta review needs and does not have."""
     records = store.records
     app = records.get("apps", APP)
@@ -169,7 +170,7 @@ def _gaps(store: AppStore) -> list[dict[str, Any]]:
     return [said(code, title, f"'{name}' is required for beta review.") for name in found]
 
 
-def rule(store: AppStore, review: Record, state: str) -> None:
+def rule(store: Base, review: Record, state: str) -> None:
     """Apple's word: IN_REVIEW, APPROVED or REJECTED."""
     if review["betaReviewState"] not in WAITS or state not in BETA_STATE:
         raise ValueError(f"a beta review that is {review['betaReviewState']} does not end so")
@@ -179,7 +180,7 @@ def rule(store: AppStore, review: Record, state: str) -> None:
         refresh(store, build)
 
 
-def notify(store: AppStore, build: Record) -> Record:
+def notify(store: Base, build: Record) -> Record:
     """Raises Trouble."""
     detail = store.records.one(build, "buildBetaDetail")
     if detail is None or detail["externalBuildState"] != "IN_BETA_TESTING":

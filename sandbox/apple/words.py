@@ -6,15 +6,13 @@ Limits: https://developer.apple.com/help/app-store-connect/reference/app-informa
 from __future__ import annotations
 
 import unicodedata
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sandbox.apple import versions
+from sandbox.apple import standing
+from sandbox.apple.base import Base
 from sandbox.apple.records import Record
 from sandbox.apple.seed import localization
 from sandbox.apple.trouble import invalid, unfit, wrong_state
-
-if TYPE_CHECKING:
-    from sandbox.apple.store import AppStore
 
 LIMITS = {
     "description": 4000,
@@ -33,10 +31,10 @@ th tr uk ur-PK vi zh-Hans zh-Hant
 LOCALES = frozenset(_LOCALES.split())
 
 
-def add(store: AppStore, version: Record, locale: str, values: dict[str, Any]) -> Record:
+def add(store: Base, version: Record, locale: str, values: dict[str, Any]) -> Record:
     """Raises Trouble."""
     _check_locale(locale)
-    if version["appVersionState"] not in versions.EDITABLE:
+    if version["appVersionState"] not in standing.EDITABLE:
         raise wrong_state("Localizations cannot be added at this time")
     known = store.records.related(version, "appStoreVersionLocalizations")
     if any(one["locale"] == locale for one in known):
@@ -49,7 +47,7 @@ def add(store: AppStore, version: Record, locale: str, values: dict[str, Any]) -
     return made
 
 
-def change(store: AppStore, found: Record, values: dict[str, Any]) -> None:
+def change(store: Base, found: Record, values: dict[str, Any]) -> None:
     """Raises Trouble."""
     version = store.records.one(found, "appStoreVersion")
     check(values)
@@ -58,10 +56,10 @@ def change(store: AppStore, found: Record, values: dict[str, Any]) -> None:
     found.attributes |= values
 
 
-def remove(store: AppStore, found: Record) -> None:
+def remove(store: Base, found: Record) -> None:
     """Raises Trouble."""
     version = store.records.one(found, "appStoreVersion")
-    if version and version["appVersionState"] not in versions.EDITABLE:
+    if version and version["appVersionState"] not in standing.EDITABLE:
         raise wrong_state("Localizations cannot be deleted at this time")
     app = store.records.one(version, "app") if version else None
     if app and app["primaryLocale"] == found["locale"]:
@@ -69,17 +67,17 @@ def remove(store: AppStore, found: Record) -> None:
     store.records.remove(found)
 
 
-def _check_state(store: AppStore, version: Record, values: dict[str, Any]) -> None:
+def _check_state(store: Base, version: Record, values: dict[str, Any]) -> None:
     state = version["appVersionState"]
     for name in values:
-        if state == versions.REPLACED or name not in _changeable(state):
+        if state == standing.REPLACED or name not in _changeable(state):
             raise wrong_state(f"Attribute '{name}' cannot be edited at this time")
-    if values.get("whatsNew") and versions.is_first(store, version):
+    if values.get("whatsNew") and standing.is_first(store, version):
         raise wrong_state("Attribute 'whatsNew' cannot be edited at this time")
 
 
 def _changeable(state: str) -> tuple[str, ...]:
-    if state in versions.EDITABLE:
+    if state in standing.EDITABLE:
         return (*LIMITS, "keywords")
     if state in ("READY_FOR_REVIEW", "WAITING_FOR_REVIEW"):
         return ("promotionalText", "supportUrl", "marketingUrl")
@@ -111,7 +109,7 @@ def _check_locale(locale: str) -> None:
         raise invalid("locale", f"The language '{locale}' is not a valid locale.")
 
 
-def add_beta(store: AppStore, build: Record, locale: str, text: str | None) -> Record:
+def add_beta(store: Base, build: Record, locale: str, text: str | None) -> Record:
     """What testers of a build should try, in one language. Raises Trouble."""
     _check_locale(locale)
     known = store.records.related(build, "betaBuildLocalizations")
@@ -123,7 +121,7 @@ def add_beta(store: AppStore, build: Record, locale: str, text: str | None) -> R
     return made
 
 
-def add_review_detail(store: AppStore, version: Record, values: dict[str, Any]) -> Record:
+def add_review_detail(store: Base, version: Record, values: dict[str, Any]) -> Record:
     """Raises Trouble."""
     if store.records.one(version, "appStoreReviewDetail"):
         raise unfit("appStoreVersion", "The version has review details already.")
@@ -133,9 +131,9 @@ def add_review_detail(store: AppStore, version: Record, values: dict[str, Any]) 
     return made
 
 
-def change_review_detail(store: AppStore, found: Record, values: dict[str, Any]) -> None:
+def change_review_detail(store: Base, found: Record, values: dict[str, Any]) -> None:
     version = store.records.one(found, "appStoreVersion")
-    if version and version["appVersionState"] in versions.GONE:
+    if version and version["appVersionState"] in standing.GONE:
         raise wrong_state("Review details cannot be edited at this time")
     check(values)
     found.attributes |= values

@@ -5,15 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sandbox import accounts as known
 from sandbox.play import reviews
 from sandbox.play.app import DECLARATIONS, PUBLISHED, App, Release
-from sandbox.play.store import RIGHTS
-
-if TYPE_CHECKING:
-    from sandbox.play.store import Play
+from sandbox.play.base import RIGHTS
+from sandbox.play.store import Play
 
 Facts = dict[str, Any]
 SWITCHES = {
@@ -22,6 +20,7 @@ SWITCHES = {
     "unsent": "A change was rejected, or waits to be sent for review",
     "countries": "Production targets no countries",
     **{name: f"Not declared: {name.replace('_', ' ')}" for name in DECLARATIONS},
+    "ci": "CI does not upload its bundles",
     "summaries": "Releases cannot be listed without an edit",
 }
 
@@ -101,6 +100,8 @@ def switch(play: Play, facts: Facts) -> None:
         app.is_unsent = is_on
     elif name == "countries":
         app.countries["production"] = [] if is_on else ["IN", "GB", "US"]
+    elif name == "ci":
+        play.settings.ci_uploads = not is_on
     elif name == "summaries":
         play.settings.has_summaries = not is_on
     else:
@@ -115,6 +116,7 @@ def is_on(play: Play, name: str) -> bool:
         "managed": app.managed_publishing,
         "unsent": app.is_unsent,
         "countries": not app.countries["production"],
+        "ci": not play.settings.ci_uploads,
         "summaries": not play.settings.has_summaries,
     }
     return states.get(name, name in app.undeclared)

@@ -8,15 +8,13 @@ from __future__ import annotations
 import secrets
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sandbox.play import app as apps
 from sandbox.play import tracks
 from sandbox.play.app import App, Release
+from sandbox.play.base import Base
 from sandbox.play.trouble import Trouble, bad, forbidden, missing, not_now
-
-if TYPE_CHECKING:
-    from sandbox.play.store import Play
 
 LIFETIME = 3600.0  # seconds
 CANCEL, ERROR = "CANCEL_IN_REVIEW_AND_SUBMIT", "ERROR_IF_IN_REVIEW"
@@ -51,7 +49,7 @@ class Edit:
 
 
 class Edits:
-    def __init__(self, play: Play) -> None:
+    def __init__(self, play: Base) -> None:
         self._play = play
         self.open: dict[str, Edit] = {}
 

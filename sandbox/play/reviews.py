@@ -5,13 +5,9 @@ https://support.google.com/googleplay/android-developer/answer/9859654
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from sandbox.play import app as apps
 from sandbox.play.app import App, Release
-
-if TYPE_CHECKING:
-    from sandbox.play.store import Play
+from sandbox.play.store import Play
 
 
 def _those(app: App, lifecycle: str) -> list[tuple[str, Release]]:

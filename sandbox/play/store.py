@@ -11,50 +11,30 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from sandbox import accounts as known
-from sandbox.play.app import App, first_app
+from sandbox.play.app import App
+from sandbox.play.base import Base
 from sandbox.play.bundles import LARGEST_CODE, make, read
 from sandbox.play.edits import Edit, Edits, apply
-from sandbox.play.trouble import Trouble, forbidden
+from sandbox.play.trouble import Trouble
 from sandbox.shared import Shared
 
 MINUTE = 60.0  # seconds
-RIGHTS = ("CAN_VIEW_NON_FINANCIAL_DATA", "CAN_MANAGE_TRACK_APKS", "CAN_MANAGE_PUBLIC_APKS")
-USERS = (known.GOOGLE_CLIENT_EMAIL, known.GOOGLE_CI_CLIENT_EMAIL)
 
 
 @dataclass
 class Settings:
     queries_per_minute: int = 3000
     has_summaries: bool = True  # False: the account cannot list releases without an edit
+    ci_uploads: bool = True  # False: CI leaves its bundles to be uploaded by others
 
 
-class Play:
-    """`rights` of each user on every app."""
-
-    def __init__(self, shared: Shared, *, provider: str = "google_play") -> None:
-        self._shared = shared
-        self._provider = provider
+class Play(Base):
+    def __init__(self, shared: Shared) -> None:
+        super().__init__(shared)
         self.settings = Settings()
-        self.apps: dict[str, App] = {known.APP_IDENTIFIER: first_app(known.APP_IDENTIFIER)}
         self.edits = Edits(self)
-        self.rights: dict[str, list[str]] = {user: list(RIGHTS) for user in USERS}
         self.tokens: dict[str, tuple[float, str, str]] = {}  # token: real expiry, scope, user
         self._asked: tuple[float, int] = (0.0, 0)  # since when, how often
-
-    @property
-    def now(self) -> float:
-        return self._shared.clock()
-
-    def record(self, kind: str, **facts: Any) -> None:
-        self._shared.record(kind, self._provider, **facts)
-
-    def touch(self) -> None:
-        self._shared.touch()
-
-    def demand(self, user: str, right: str) -> None:
-        """Raises Trouble unless the user has the right."""
-        if right not in self.rights.get(user, ()):
-            raise forbidden()
 
     def count(self) -> None:
         """Count a query. Raises Trouble if there were too many in this minute."""

@@ -11,9 +11,11 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, jsonify, request
 
+from sandbox.accounts import APP_IDENTIFIER
 from sandbox.ci import Ci
 from sandbox.ci_jobs import MULTIBRANCH, Build, Job, Parameter
 from sandbox.context import own_url, state
+from sandbox.play import bundles
 from sandbox.providers.jenkins_actions import input_id
 from sandbox.providers.jenkins_console import console_page, console_text, progressive_text
 from sandbox.providers.jenkins_export import Exporter, parse_tree, show
@@ -346,9 +348,17 @@ def _run(found: Job, number: str, below: list[str]) -> Response:
         case ["stop" | "term" | "kill"]:
             return _stop(found, build)
         case ["artifact", *parts] if "/".join(parts) in build.files:
-            content = f"sandbox artifact of {found.full_name} #{build.number}\n"
-            return Response(content, 200, content_type="application/octet-stream")
+            return Response(
+                artifact(build, parts[-1]), 200, content_type="application/octet-stream"
+            )
     return refuse(404, "Not Found")
+
+
+def artifact(build: Build, name: str) -> bytes:
+    """A file of a build: an app bundle that the Play stand-in takes, or a line of text."""
+    if name.endswith(".aab"):
+        return bundles.make(APP_IDENTIFIER, build.number, build.parameters.get("VERSION", ""))
+    return f"sandbox artifact of {build.job} #{build.number}\n".encode()
 
 
 def _numbered(found: Job, number: str) -> Build:

@@ -12,7 +12,7 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request
 
 from sandbox import accounts, chat
-from sandbox.chat import CHANNELS, Channel, Chat, Message
+from sandbox.chat import Channel, Chat, Message
 from sandbox.context import state
 
 blueprint = Blueprint("slack", __name__, url_prefix="/slack/api")
@@ -164,7 +164,9 @@ def conversations_list(call: Call) -> dict[str, Any]:
     if "private_channel" in kinds:
         call.require("groups:read")
     found = [
-        c for c in CHANNELS if _is_listed(c, kinds, without_archived=call.flag("exclude_archived"))
+        c
+        for c in slack_chat().channels
+        if _is_listed(c, kinds, without_archived=call.flag("exclude_archived"))
     ]
     size = min(int(call.number("limit", 100)), PAGE_CAP)
     return _page("channels", [_channel_json(c) for c in found], call.text("cursor"), size)

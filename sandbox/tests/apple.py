@@ -79,8 +79,9 @@ class Apple:
 
     def ready_version(self, **attributes: Any) -> dict:
         """With a build, release notes and everything else that a review needs."""
-        build = self.build(encryption=False)
-        version = self.version(**attributes)
+        number = attributes.pop("versionString", "1.5.0")
+        build = self.build(number, "246", encryption=False)
+        version = self.version(number, **attributes)
         path = f"/v1/appStoreVersions/{version['id']}"
         data = {"type": "builds", "id": build["id"]}
         answer = self("PATCH", f"{path}/relationships/build", json={"data": data})

@@ -7,6 +7,8 @@ from playwright.sync_api import Page, expect
 
 from delivr.tests.accessibility import violations
 from sandbox.chat import Message
+from sandbox.tests.apple import Apple
+from sandbox.tests.play import Play
 
 pytestmark = pytest.mark.browser
 NOTHING_CUT = (
@@ -33,10 +35,18 @@ def busy(sandbox, jenkins, jira):
     fields = {"project": {"key": "MOBILE"}, "issuetype": {"id": "10011"}, "summary": "1.5.0"}
     jira.post("/rest/api/3/issue", json={"fields": fields})
     sandbox.state.faults.add("status", provider="slack", count=3)
+    apple, play = Apple(sandbox), Play(sandbox)
+    apple.submitted()
+    play.out(fraction=0.05)
+    play.edit()
+    for one in (apple, play):
+        one.session.close()
     return sandbox
 
 
-@pytest.mark.parametrize("path", ["/", "/mails", "/settings", "/repository", "/credentials"])
+@pytest.mark.parametrize(
+    "path", ["/", "/stores", "/mails", "/settings", "/repository", "/credentials"]
+)
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
 def test_pages_are_accessible_and_fit(busy, page: Page, complaints, path, scheme, width):
     page.emulate_media(color_scheme=scheme)
@@ -60,6 +70,21 @@ def test_a_person_ends_a_build(busy, page: Page):
     page.get_by_role("button", name="End build 245 as failure").click()
     expect(page.locator("#board")).to_contain_text("Failure")
     assert busy.state.jenkins.build("ios-prod", 245).result == "FAILURE"
+
+
+def test_a_person_plays_apple_and_google(sandbox, page: Page, complaints):
+    page.goto(f"{sandbox.url}/stores")
+    apple = page.get_by_role("region", name="By hand in App Store Connect")
+    apple.get_by_label("Version").first.fill("1.5.0")
+    apple.get_by_label("Build number").fill("245")
+    apple.get_by_role("button", name="Upload a build").click()
+    page.get_by_role("button", name="Finish processing: 1.5.0 (245)").click()
+    expect(page.locator("#board")).to_contain_text("Missing export compliance")
+    page.get_by_role("button", name="Turn on: Managed publishing is on").click()
+    expect(page.get_by_role("button", name="Turn off: Managed publishing is on")).to_be_visible()
+    page.get_by_role("button", name="Set the share").click()
+    expect(page.get_by_role("alert")).to_contain_text("no release on production is inProgress")
+    assert complaints == []
 
 
 def test_a_person_adds_a_fault_for_a_provider(sandbox, page: Page):

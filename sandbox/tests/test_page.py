@@ -7,7 +7,17 @@ import pytest
 from sandbox import mrkdwn
 from sandbox.chat import Message
 
-PAGES = ["/", "/sandbox/board", "/mails", "/settings", "/repository", "/project", "/credentials"]
+PAGES = [
+    "/",
+    "/sandbox/board",
+    "/stores",
+    "/stores/board",
+    "/mails",
+    "/settings",
+    "/repository",
+    "/project",
+    "/credentials",
+]
 
 
 @pytest.fixture

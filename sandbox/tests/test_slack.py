@@ -79,6 +79,21 @@ def test_channels_in_which_the_bot_cannot_write(sandbox, slack, channel, error):
     assert not sandbox.state.ledger.of("message.posted")
 
 
+def test_a_channel_is_archived_and_unarchived(sandbox, slack, web):
+    posted = slack.chat_postMessage(channel="C123", text="hello")
+    address = "/sandbox/api/slack/channels/C123"
+    assert web("PATCH", address, json={"archived": True}).json() == {"archived": True}
+    for call in (
+        lambda: slack.chat_postMessage(channel="C123", text="again"),
+        lambda: slack.chat_update(channel="C123", ts=posted["ts"], text="again"),
+    ):
+        with pytest.raises(SlackApiError) as caught:
+            call()
+        assert error_of(caught) == "is_archived"
+    web("PATCH", address, json={"archived": False})
+    assert slack.chat_update(channel="C123", ts=posted["ts"], text="again")["ok"]
+
+
 def test_a_message_keeps_blocks_thread_and_metadata(sandbox, slack):
     metadata = {"event_type": "delivr", "event_payload": {"id": "eff_1"}}
     blocks = [{"type": "section", "text": {"type": "mrkdwn", "text": "*hello*"}}]

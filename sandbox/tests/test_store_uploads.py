@@ -54,6 +54,19 @@ def test_a_build_that_fails_or_has_no_version_reaches_no_store(sandbox):
     assert (apple_builds(sandbox), play_releases(sandbox)) == ([], [])
 
 
+def test_the_bundle_of_a_build_can_be_uploaded_instead(sandbox, jenkins):
+    play = Play(sandbox)
+    play.act("switch", name="ci")
+    number = build(sandbox, "android-prod")
+    assert play_releases(sandbox) == []
+    raw = jenkins.get(f"/job/android-prod/{number}/artifact/android-{number}.aab").content
+    assert play.upload(play.edit(), raw).json()["versionCode"] == number
+    play.act("switch", name="ci", on=False)
+    build(sandbox, "android-prod", VERSION="1.5.1")
+    assert play_releases(sandbox) == [("1.5.1", ["513"])]
+    play.session.close()
+
+
 @pytest.mark.parametrize(
     ("entry", "ios", "android"),
     [

@@ -16,7 +16,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('integrations', '0014_endpoints'),
-        ('releases', '0020_in_stores'),
+        ('releases', '0022_in_stores'),
         ('tenants', '0010_mail_choices'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

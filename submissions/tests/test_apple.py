@@ -11,7 +11,7 @@ from integrations.providers.stores import Act
 from releases.models import Release
 from releases.tests.pages import Setup
 from sandbox import accounts
-from sandbox.apple import builds, gaps, phased, reviews, versions
+from sandbox.apple import builds, drafts, gaps, phased, reviews
 from sandbox.server import SandboxServer
 from submissions import reading
 from submissions.models import Preflight, Submission
@@ -159,7 +159,7 @@ def test_what_a_person_submitted_is_shown_and_adopted(
 ) -> None:
     records = apple.records
     chosen = {"platform": "IOS", "versionString": row.release.version, "releaseType": "MANUAL"}
-    made_by_hand = versions.create(apple, chosen, records.all("builds")[-1])
+    made_by_hand = drafts.create(apple, chosen, records.all("builds")[-1])
     records.all("builds")[-1].attributes["usesNonExemptEncryption"] = False
     for words in records.related(made_by_hand, "appStoreVersionLocalizations"):
         words.attributes["whatsNew"] = "By hand."

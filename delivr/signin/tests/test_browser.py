@@ -206,7 +206,7 @@ def test_workspace_requires_it(
     page.get_by_label("Authenticator code").fill(code_of(page.locator("#totp-secret").inner_text()))
     ada.press("Turn on")
     ada.go("/settings/security")
-    ada.press("Require it of owners and admins")
+    ada.press("Require it for owners and admins")
     ada.picture("rule-on")
     ada.go("/accounts/2fa/")
     ada.follow("Turn off…")

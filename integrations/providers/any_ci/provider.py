@@ -149,7 +149,7 @@ class AnyCi(CiProvider):
         if self._status_url and not build_id:
             raise ProviderError.refused(
                 "not_by_number",
-                "The status address tells of builds by the ids of delivr, not by their numbers.",
+                "The status address identifies builds by delivr's ids, not by their numbers.",
                 "Retry it, or trigger it again.",
             )
         if self._status_url:

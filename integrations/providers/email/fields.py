@@ -38,7 +38,7 @@ FIELDS = (
         column="recipients",
         label=gettext_lazy("Recipients"),
         audit_label=gettext_lazy("Recipients of emails"),
-        help=gettext_lazy("One address per line. Each gets an email of its own."),
+        help=gettext_lazy("One address per line. Each gets its own email."),
         placeholder="team@example.com",
         kind="list",
         clean=clean_recipients,
@@ -49,7 +49,7 @@ FIELDS = (
 # To take the shared fields over from another connection: it has none.
 SAME = gettext_lazy("Same as %(name)s")
 
-NEEDS = gettext_lazy("the addresses of who should know")
+NEEDS = gettext_lazy("the addresses of the people to notify")
 
 # The names of its checks.
 CHECKS = {

@@ -37,7 +37,7 @@ FIELDS = (
     ),
 )
 
-NEEDS = gettext_lazy("a program of yours that takes a POST")
+NEEDS = gettext_lazy("a program of yours that accepts a POST")
 
 # The names of its checks.
 CHECKS = {

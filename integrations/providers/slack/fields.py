@@ -85,6 +85,7 @@ CHECKS = {
     "address": gettext_lazy("Reaching Slack"),
     "channel": gettext_lazy("Channel %(subject)s"),
     "channels": gettext_lazy("Channels"),
+    "site": gettext_lazy("Slack workspace"),
     "correlation": gettext_lazy("Finding a message again"),
     "credentials": gettext_lazy("Bot token"),
     "people": gettext_lazy("Finding people"),

@@ -30,7 +30,7 @@ class People(ChatProvider):
     mentions = True
     mention_help: ClassVar[Words] = gettext_lazy(
         "People are found by their email address, for which the bot needs the scope "
-        "users:read.email. Who is not found is named."
+        "users:read.email. Anyone who is not found is named without a mention."
     )
     group_help: ClassVar[Words] = gettext_lazy(
         "The ID of a user group: it begins with S. Load the groups, for which the bot needs the "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -15,6 +16,7 @@ from ..chat import Message, PostedMessage, Press
 from ..http import DEADLINE, dicts, garbage, objects, only_provider_errors
 from ..verifying import first_contact, try_in_order
 from .errors import LABEL, cannot_correlate, error_from_edit
+from .links import TIMESTAMP, permalink
 from .manifest import new_app_url
 from .paging import next_cursor
 from .people import People
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
 
 EVENT_TYPE = "delivr_message"
 _CHANNEL_ID = re.compile(r"[A-Z0-9]{2,30}")
-_TIMESTAMP = re.compile(r"[0-9]{1,20}\.[0-9]{1,10}")
 MAX_TEAMS = 10  # workspaces of an organization whose channels are listed
 MARGIN = timedelta(minutes=11)  # the clocks of our own machines may be ten apart
 """Slack stamps messages by its own clock, which we know to a second or so: look further back."""
@@ -38,18 +39,25 @@ class Slack(People):
     edits_in_place = True
     new_app_url = new_app_url()
     # https://docs.slack.dev/apis/web-api/rate-limits : one message per second and channel
-    pace = timedelta(seconds=1.1)  # some calls take longer to arrive than others
+    pace = timedelta(seconds=1)
     edit_pace = timedelta(seconds=3)
     deadline = DEADLINE
 
     has_buttons = True
+    discovered = ("site",)
 
     def __init__(
-        self, *, bot_token: str, channels: Sequence[str] = (), app_token: str = ""
+        self,
+        *,
+        bot_token: str,
+        channels: Sequence[str] = (),
+        app_token: str = "",
+        site: str = "",
     ) -> None:
         self._token = bot_token.strip()
         self._app_token = app_token.strip()
         self._channels = list(channels)
+        self._site = site
 
     @classmethod
     def from_connection(cls, connection: Any) -> Self:
@@ -58,6 +66,7 @@ class Slack(People):
             bot_token=connection.token.reveal(),
             channels=connection.recipients,
             app_token=app_token,
+            site=connection.options.get("site", ""),
         )
 
     escape = staticmethod(escape)
@@ -69,7 +78,7 @@ class Slack(People):
             [
                 ("token", lambda: check_token_form(self._token)),
                 ("credentials", lambda: first_contact(self.label, check.sign_in)),
-                ("scopes", check.scopes),
+                ("scopes", check.access),
                 ("channels", check.channels),
                 *([("buttons", self._check_buttons)] if self._app_token else []),
             ],
@@ -150,6 +159,7 @@ class Slack(People):
                 simpler = _without_what_is_refused(message, error.code)
                 if simpler == message:
                     raise
+            self._pause()
             message = simpler
 
     @only_provider_errors
@@ -174,11 +184,16 @@ class Slack(People):
                 if simpler == message:
                     failure = error_from_edit(error)
                 else:
+                    self._pause()
                     message = simpler
                     continue
             else:
                 return
             raise failure
+
+    def _pause(self) -> None:
+        """Another try is another call into the channel."""
+        time.sleep(self.pace.total_seconds())
 
     def _post(
         self, client: SlackClient, channel: str, message: Message, correlation: str
@@ -195,7 +210,15 @@ class Slack(People):
             unfurl_links=False,
             unfurl_media=False,
         )
-        return _posted(answer.data, channel)
+        return self._posted(answer.data, channel, thread=message.thread)
+
+    def _posted(self, data: Mapping[str, Any], channel: str, *, thread: str) -> PostedMessage:
+        stamp, place = str(data.get("ts")), str(data.get("channel"))
+        if not TIMESTAMP.fullmatch(stamp):
+            raise garbage(LABEL)
+        place = place if _CHANNEL_ID.fullmatch(place) else channel
+        link = permalink(self._site, place, stamp, thread)
+        return PostedMessage(channel=place, id=stamp, url=link)
 
     @only_provider_errors
     def find(
@@ -226,7 +249,8 @@ class Slack(People):
     ) -> PostedMessage | None:
         for message in self._history(channel, since, thread):
             if _correlation(message) == correlation:
-                return _posted({"ts": message.get("ts")}, channel)
+                root = str(message.get("thread_ts") or "")
+                return self._posted({"ts": message.get("ts")}, channel, thread=root)
         return None
 
     def _history(self, channel: str, since: datetime, thread: str) -> Iterator[Mapping[str, Any]]:
@@ -337,17 +361,10 @@ def _history_failure(error: ProviderError) -> ProviderError:
     return error
 
 
-def _posted(data: Mapping[str, Any], channel: str) -> PostedMessage:
-    stamp, place = str(data.get("ts")), str(data.get("channel"))
-    if not _TIMESTAMP.fullmatch(stamp):
-        raise garbage(LABEL)
-    return PostedMessage(channel=place if _CHANNEL_ID.fullmatch(place) else channel, id=stamp)
-
-
 def _reaches(messages: Iterable[Mapping[str, Any]], moment: datetime) -> bool:
     """True if one of the messages is older than `moment`."""
     stamps = [str(message.get("ts")) for message in messages]
-    return any(float(s) < moment.timestamp() for s in stamps if _TIMESTAMP.fullmatch(s))
+    return any(float(s) < moment.timestamp() for s in stamps if TIMESTAMP.fullmatch(s))
 
 
 def _correlation(message: Mapping[str, Any]) -> object:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..base import Check, ProviderError
 from ..http import garbage
 from .errors import LABEL, missing_scope
+from .links import is_site
 
 if TYPE_CHECKING:
     from .client import SlackClient
@@ -56,6 +57,7 @@ class Verification:
         self._scopes: frozenset[str] | None = None
         self._bot_name = ""
         self.team = ""
+        self._site = ""
 
     def sign_in(self) -> None:
         self._client = self._make_client()
@@ -63,8 +65,16 @@ class Verification:
         self._scopes = answer.scopes
         self._bot_name = self._client.words(answer.data.get("user"))
         self.team = self._client.words(answer.data.get("team_id"))
+        self._site = self._client.words(answer.data.get("url"))
 
-    def scopes(self) -> Iterator[Check]:
+    def access(self) -> Iterator[Check]:
+        """The workspace, which is kept for links to messages (`Slack.discovered`), and what the
+        token may do there."""
+        if is_site(self._site):
+            yield Check(name="site", ok=True, message=self._site)
+        yield from self._scopes_granted()
+
+    def _scopes_granted(self) -> Iterator[Check]:
         if self._scopes is None:
             words = "Slack did not list the scopes of the token."
             yield replace(Check.warning("scopes", "unknown_scopes", words), tested=False)

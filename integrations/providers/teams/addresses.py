@@ -37,8 +37,8 @@ def clean_workflow_url(value: str) -> str:
     if not is_allowed_by_operator(text) and not (parts.scheme == "https" and host.endswith(HOSTS)):
         raise ValueError(
             _(
-                "This is no address of a workflow. It begins with https://, and its host ends in "
-                "%(hosts)s."
+                "This is not the address of a workflow. It begins with https://, and its host "
+                "ends in %(hosts)s."
             )
             % {"hosts": ", ".join(host.removeprefix(".") for host in HOSTS)}
         )

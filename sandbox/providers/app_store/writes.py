@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from flask import Response, g, request
 
-from sandbox.apple import builds, phased, reviews, testflight, versions, words
+from sandbox.apple import builds, drafts, phased, reviews, testflight, versions, words
 from sandbox.apple.records import Record
 from sandbox.apple.shapes import SHAPES
 from sandbox.apple.trouble import Trouble, needed_relationship
@@ -36,7 +36,7 @@ def create(kind: str) -> Response:
 
 
 def _version(body: Body) -> Record:
-    return versions.create(store(), body.values, body.related.get("build"))
+    return drafts.create(store(), body.values, body.related.get("build"))
 
 
 def _localization(body: Body) -> Record:

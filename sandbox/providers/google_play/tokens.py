@@ -14,7 +14,7 @@ from flask import Response, jsonify, request
 
 from sandbox import accounts as known
 from sandbox.context import accounts
-from sandbox.play.store import USERS
+from sandbox.play.base import USERS
 from sandbox.providers.google_play.access import blueprint, play
 
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"

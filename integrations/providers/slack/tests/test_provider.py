@@ -34,6 +34,28 @@ pytestmark = pytest.mark.usefixtures("slack_is_here")
 # --- post ----------------------------------------------------------------------------------------
 
 
+SITE = "https://example-mobile.slack.com/"
+LINK = f"{SITE}archives/C0RELEASES/p1763800000000247"
+
+
+def test_a_posted_message_has_its_link(wire):
+    known = Slack(bot_token=TOKEN, site=SITE)
+    assert post(known).url == LINK
+    reply = post(known, message=Message(text="done", thread="1763800000.000001"))
+    assert reply.url == f"{LINK}?thread_ts=1763800000.000001&cid=C0RELEASES"
+    assert find(known).url.startswith(f"{SITE}archives/C0RELEASES/p")
+    assert post().url == ""  # not verified since delivr keeps the address
+
+
+@pytest.mark.parametrize("site", ["http://x.slack.com/", "https://evil.example/", "javascript:"])
+def test_no_other_address_is_taken_for_slacks(wire, site):
+    wire.routes["/api/auth.test"] = Reply(
+        payload("auth.test__bot") | {"url": site},
+        headers={"x-oauth-scopes": SCOPES},
+    )
+    assert "site" not in {check.name for check in slack().verify()}
+
+
 def test_a_message_is_posted_once_with_its_correlation(wire):
     posted = post()
     assert (posted.channel, posted.id) == ("C0RELEASES", "1763800000.000247")
@@ -410,6 +432,7 @@ def test_from_connection_reads_the_fields_of_the_model():
         token = Secret()
         app_token = None
         recipients = ["C0RELEASES"]
+        options = {"site": SITE}  # as the row has it
 
     assert failed(Slack.from_connection(Connection()).verify()) == {}
 

@@ -15,6 +15,7 @@ def test_a_good_token_passes_every_check_in_order():
         "token",
         "address",
         "credentials",
+        "site",
         "scopes",
         "correlation",
         "people",

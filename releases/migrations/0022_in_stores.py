@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('integrations', '0014_endpoints'),
-        ('releases', '0019_notices'),
+        ('releases', '0021_list_indexes'),
         ('tenants', '0010_mail_choices'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
