@@ -58,7 +58,7 @@ def rows(tenant, owner) -> list[str]:
     part = factories.ReleaseTargetFactory(release=release)
     submission = factories.fill_stores(part, owner)
     factories.fill_health(submission, factories.SentryFactory(tenant=tenant))
-    StoreLock.objects.create(key="x")
+    StoreLock.objects.create(key="a")
     factories.fill_repository(release)
     ReleaseNotice.objects.create(tenant=tenant, release_id=release.pk, notice="x", dedupe_key="x")
     pipeline = factories.ReleasePipelineFactory(release=release)
