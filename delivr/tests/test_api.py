@@ -243,6 +243,8 @@ def test_a_list_costs_the_same_queries_for_many_rows(
             factories.EffectFactory(tenant=tenant, release_id=part.release.pk)
             factories.SlackFactory(tenant=tenant)
             factories.JiraFactory(tenant=tenant)
+            factories.SentryFactory(tenant=tenant)
+            factories.PlayVitalsFactory(tenant=tenant)
         api.get(f"/api/v1/{path}")  # the token records its use once a minute
         with CaptureQueriesContext(connection) as queries:
             assert api.get(f"/api/v1/{path}").json()["results"]
