@@ -99,6 +99,7 @@ def point_at(settings: Any, url: str) -> None:
     settings.SLACK_API_URL = f"{url}/slack/api/"
     settings.APP_STORE_CONNECT_URL = f"{url}/appstore"
     settings.GOOGLE_PLAY_URL = f"{url}/play"
+    settings.GOOGLE_PLAY_REPORTING_URL = f"{url}/playreporting"
     settings.GOOGLE_TOKEN_URL = f"{url}/google/token"
     settings.OUTBOUND_ALLOW = ["127.0.0.1", "localhost"]
 

@@ -223,6 +223,7 @@ class Product:
             "SLACK_API_URL": f"{url}/slack/api/",
             "APP_STORE_CONNECT_URL": f"{url}/appstore",
             "GOOGLE_PLAY_URL": f"{url}/play",
+            "GOOGLE_PLAY_REPORTING_URL": f"{url}/playreporting",
             "GOOGLE_TOKEN_URL": f"{url}/google/token",
             "PYTHONUNBUFFERED": "1",
         }

@@ -17,7 +17,7 @@ from delivr.api.problems import Problem, camel, from_django, invalid
 from delivr.tenants.models import Role
 from integrations import operations
 from integrations.checks import shown
-from integrations.models import FAMILIES, Connection, PipelineIntegration
+from integrations.models import FAMILIES, Connection, HealthIntegration, PipelineIntegration
 from integrations.providers.registry import ProviderKey, secrets_of
 from integrations.rotating import CredentialRefused, change
 from integrations.serializers import (
@@ -84,7 +84,7 @@ class FamilyView(TenantView):
 
     def find(self, connection_id: str) -> Connection:
         rows: Any = self.model.objects
-        if self.model is PipelineIntegration:
+        if self.model in (PipelineIntegration, HealthIntegration):
             rows = rows.select_related("target")
         found: Connection = self.get_or_404(rows, pk=connection_id)
         return found
@@ -93,6 +93,8 @@ class FamilyView(TenantView):
 class ConnectionList(FamilyView):
     def get(self, request: Request) -> Response:
         rows = self.model.objects.for_tenant(self.tenant)
+        if self.model is HealthIntegration:
+            rows = rows.select_related("target")
         return self.page(rows, _Present)
 
     def post(self, request: Request) -> Response:

@@ -55,6 +55,11 @@ class TicketType(Kinds):
     JIRA = "JIRA", "Jira"
 
 
+class HealthType(Kinds):
+    SENTRY = "SENTRY", "Sentry"
+    PLAY_VITALS = "PLAY_VITALS", "Google Play vitals"
+
+
 class Preset(models.TextChoices):
     """How much a communication connection tells."""
 

@@ -26,7 +26,7 @@ def is_offered() -> bool:
 def has_values(key: ProviderKey) -> bool:
     """True if there is something to fill in: a CI that belongs to the repository may need no more
     than the repository's connection."""
-    return bool(_entries(key))
+    return any(sandbox_values(key).values())
 
 
 def sandbox_values(key: ProviderKey, *, platform: str = "") -> dict[str, Any]:

@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy
 
 from delivr.failures import Conflict
 from delivr.tenants.models import Tenant
-from integrations import sharing
+from integrations import operations, sharing
 from integrations.models import FAMILIES, Connection, PipelineIntegration
 from integrations.providers.fields import MAX_TEXT, ConnectionField
 from integrations.providers.registry import (
@@ -183,17 +183,21 @@ class ConnectionForm(forms.Form):
         return [(kind, words, slug_of((family, kind))) for kind, words in kinds_of(self.model)]
 
     def _add_references(self) -> None:
-        if self.model is not PipelineIntegration:
-            return
-        for name, label in REFERENCES.items():
-            rows = list(FAMILIES[_FAMILY_OF[name]].objects.for_tenant(self.tenant))
-            if name == "scm":
-                rows = [row for row in rows if self._can_build_from(row)]
+        provider = provider_class(self.provider_key)
+        for name, label in self._references():
+            rows = list(FAMILIES[provider.references[name]].objects.for_tenant(self.tenant))
+            rows = [row for row in rows if not operations.why_not_with(provider, row)]
             self.fields[name] = forms.ChoiceField(
                 label=label, choices=_choices(rows), error_messages=FORM_ERRORS
             )
             if len(rows) == 1:
                 self.initial.setdefault(name, rows[0].pk)
+
+    def _references(self) -> Iterator[tuple[str, Any]]:
+        declared = provider_class(self.provider_key).references
+        for name, label in REFERENCES.items():
+            if name in declared:
+                yield name, label if self.model is PipelineIntegration else _("App")
 
     def _add_sources(self) -> None:
         """Offer to take the shared fields over; the first one is chosen, unless they are filled."""
@@ -215,10 +219,6 @@ class ConnectionForm(forms.Form):
         self.fields[sharing.FIELD].is_stored = True  # type: ignore[attr-defined] # see below
         if not any(self.initial.get(f.name) for f in sharing.shared_fields(self.provider_key)):
             self.initial.setdefault(sharing.FIELD, self.sources[0].pk)
-
-    def _can_build_from(self, scm: Connection) -> bool:
-        ci: Any = provider_class(self.provider_key)
-        return not ci.scm_kinds or scm.kind in ci.scm_kinds
 
     def _field(self, field: ConnectionField) -> forms.Field:
         if field.choices:
@@ -349,9 +349,6 @@ def _remove(field: ConnectionField) -> str:
     return f"remove_{field.name}"
 
 
-_FAMILY_OF = {"scm": "scm", "target": "targets"}
-
-
 def kinds_of(model: type[Connection]) -> list[tuple[str, str]]:
     """The kinds of a family with their labels, in the order in which they are offered."""
     column: Any = model._meta.get_field(model.type_field)
@@ -396,6 +393,6 @@ def _stored(connection: Connection | None) -> dict[str, Any]:
         return {}
     shown = {f.name: f.read(connection) for f in fields_of(connection.provider_key) if not f.secret}
     shown["display_name"] = connection.display_name
-    if isinstance(connection, PipelineIntegration):
-        shown |= {name: getattr(connection, f"{name}_id") for name in REFERENCES}
+    references = connection.provider_class.references
+    shown |= {name: getattr(connection, f"{name}_id") for name in references}
     return shown

@@ -1,4 +1,4 @@
-"""A tenant's connections: five tables, one per family, as in the customer's document."""
+"""A tenant's connections: one table per family."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from integrations.checks import CheckState, shown
 from integrations.choices import (
     PLATFORM_OF,
     CommunicationType,
+    HealthType,
     PipelineType,
     Platform,
     Preset,
@@ -595,6 +596,42 @@ class TicketIntegration(Connection):
         return page
 
 
+class HealthIntegration(Connection):
+    """A source of figures about how well a version works for its users."""
+
+    family, prefix, type_field = "health", "health", "health_type"
+
+    health_type = models.CharField(max_length=20, choices=HealthType.offered)
+    server_url = models.CharField(_("address"), max_length=300, blank=True)
+    api_token = SecretTextField(_("token"))
+    organization = models.CharField(_("organization"), max_length=100, blank=True)
+    project = models.CharField(_("project"), max_length=100, blank=True)
+    # The app whose credentials it uses, if it has none of its own.
+    target = models.ForeignKey(
+        TargetIntegration,
+        on_delete=models.PROTECT,
+        related_name="health_sources",
+        null=True,
+        blank=True,
+    )
+
+    class Meta(Connection.Meta):
+        db_table = "tenant_health_integrations"
+        constraints: ClassVar = [unique_per_tenant("health")]
+
+    def knows(self, app: TargetIntegration) -> bool:
+        """True if it may have figures of this app."""
+        if self.target is not None and self.target.app_identifier != app.app_identifier:
+            return False
+        return str(app.platform) in self.provider_class.platforms
+
+    @property
+    def summary(self) -> str:
+        if self.target is not None:
+            return f"{self.kind_label} · {self.target.app_identifier}"
+        return f"{self.kind_label} · {self.organization}/{self.project}"
+
+
 FAMILIES: dict[str, type[Connection]] = {
     model.family: model
     for model in (
@@ -603,6 +640,7 @@ FAMILIES: dict[str, type[Connection]] = {
         PipelineIntegration,
         CommunicationIntegration,
         TicketIntegration,
+        HealthIntegration,
     )
 }
 _BY_PREFIX = {model.prefix: model for model in FAMILIES.values()}

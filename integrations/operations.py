@@ -21,10 +21,18 @@ from delivr.tenants.models import Tenant, User
 from delivr.tenants.operations import skip_step
 from integrations import sharing, webhook_secrets
 from integrations.choices import Verification
-from integrations.models import FAMILIES, Connection, PipelineIntegration, ScmIntegration
+from integrations.models import (
+    FAMILIES,
+    Connection,
+    HealthIntegration,
+    PipelineIntegration,
+    ScmIntegration,
+    TargetIntegration,
+)
 from integrations.parameters import declared_options
 from integrations.providers.base import Option, Options
 from integrations.providers.fields import MAX_TEXT, ConnectionField, is_empty
+from integrations.providers.health import HealthProvider
 from integrations.providers.http import vendor_words
 from integrations.providers.registry import (
     entered_fields_of,
@@ -147,7 +155,7 @@ def disconnect(connection: Connection, *, actor: User | None) -> None:
         connection = _locked(connection)
     except Conflict:
         return
-    users = [*_pipelines_using(connection), *import_string(settings.CONNECTION_USERS)(connection)]
+    users = [*_connections_using(connection), *import_string(settings.CONNECTION_USERS)(connection)]
     if users:
         raise ValidationError(
             {"inUse": [_("Still used by %(names)s.") % {"names": ", ".join(users)}]}
@@ -170,8 +178,9 @@ def disconnect(connection: Connection, *, actor: User | None) -> None:
 
 @transaction.atomic
 def disconnect_all(*, tenant: Tenant, actor: User | None) -> None:
-    """Disconnect all connections of a tenant; pipelines first, since they use the others."""
-    for model in sorted(FAMILIES.values(), key=lambda model: model is not PipelineIntegration):
+    """Disconnect all connections of a tenant; first those that work with others."""
+    first = (PipelineIntegration, HealthIntegration)
+    for model in sorted(FAMILIES.values(), key=lambda model: model not in first):
         for connection in model.objects.for_tenant(tenant):
             disconnect(connection, actor=actor)
 
@@ -234,9 +243,9 @@ def draft(
         if not is_empty(values.get(field.name))
         and (value := _clean_one(field, values[field.name], errors))
     }
-    if isinstance(connection, PipelineIntegration):
-        chosen = {name: values[name] for name in ("scm", "target") if values.get(name)}
-        _clean_references(connection, chosen, False, cleaned, errors)
+    references = connection.provider_class.references
+    chosen = {name: values[name] for name in references if values.get(name)}
+    _clean_references(connection, chosen, False, cleaned, errors)
     if stored is not None:
         _ask_secret_for_new_address(stored, cleaned, errors)
     if errors:
@@ -276,8 +285,7 @@ def _clean(
         name = str(values["display_name"] or "").strip()
         # A client may send back the name that it read, which is not one that a person gave.
         cleaned["display_name"] = "" if not creating and name == connection.derived_name else name
-    if isinstance(connection, PipelineIntegration):
-        _clean_references(connection, values, creating, cleaned, errors)
+    _clean_references(connection, values, creating, cleaned, errors)
     if not creating:
         _ask_secret_for_new_address(connection, cleaned, errors)
     if errors:
@@ -337,34 +345,41 @@ def _clean_one(field: ConnectionField, value: Any, errors: Errors) -> Any:
 
 
 def _clean_references(
-    pipeline: PipelineIntegration,
+    connection: Connection,
     values: Mapping[str, Any],
     creating: bool,
     cleaned: dict[str, Any],
     errors: Errors,
 ) -> None:
-    """Clean a pipeline's repository and target, which must belong to the same tenant."""
-    for name, family in (("scm", "scm"), ("target", "targets")):
+    """Clean the connections that it works with, which must belong to the same tenant."""
+    provider = connection.provider_class
+    for name, family in provider.references.items():
         if name in errors or (not creating and name not in values):
             continue
         wanted = values.get(name)
-        found = FAMILIES[family].objects.for_tenant(pipeline.tenant).filter(pk=wanted or "").first()
+        rows = FAMILIES[family].objects.for_tenant(connection.tenant)
+        found = rows.filter(pk=wanted or "").first()
         if found is None:
             errors[name] = [str(NO_CONNECTION if wanted else FILL_IN)]
+        elif words := why_not_with(provider, found):
+            errors[name] = [words]
         else:
             cleaned[name] = found
-    if "scm" in cleaned and (words := _why_not_built_from(pipeline, cleaned["scm"])):
-        errors["scm"] = [words]
 
 
-def _why_not_built_from(pipeline: PipelineIntegration, scm: Connection) -> str:
-    """Some CI servers only build repositories of their own vendor."""
-    ci: Any = pipeline.provider_class
-    if not ci.scm_kinds or scm.kind in ci.scm_kinds:
-        return ""
-    names = " / ".join(provider_class((scm.family, kind)).label for kind in ci.scm_kinds)
-    words = {"server": ci.label, "names": names}
-    return _("%(server)s only builds repositories on %(names)s.") % words
+def why_not_with(provider: Any, other: Connection) -> str:
+    """Why a connection cannot work with another one, in words; "" if it can. Some CI servers only
+    build repositories of their own vendor, and some sources only know apps of one platform."""
+    words = {"server": provider.label}
+    if isinstance(other, ScmIntegration) and provider.scm_kinds:
+        names = [provider_class((other.family, kind)).label for kind in provider.scm_kinds]
+        if other.kind not in provider.scm_kinds:
+            text = _("%(server)s only builds repositories on %(names)s.")
+            return text % {**words, "names": " / ".join(names)}
+    platforms = provider.platforms if issubclass(provider, HealthProvider) else None
+    if platforms and isinstance(other, TargetIntegration) and other.platform not in platforms:
+        return _("%(server)s knows no apps of this store.") % words
+    return ""
 
 
 def _ask_secret_for_new_address(
@@ -456,18 +471,22 @@ def _save(connection: Connection) -> None:
 
 
 def _hold_references(connection: Connection) -> None:
-    """Lock what a pipeline refers to, so that it is not disconnected before the pipeline is stored.
+    """Lock what it refers to, so that it is not disconnected before the connection is stored.
     Raises ValidationError."""
-    if not isinstance(connection, PipelineIntegration):
-        return
-    for name, row in (("scm", connection.scm), ("target", connection.target)):
+    for name in connection.provider_class.references:
+        row: Any = getattr(connection, name)
         rows = type(row).objects.for_tenant(connection.tenant).select_for_update(no_key=True)
         if not rows.filter(pk=row.pk).values_list("pk").first():
             raise ValidationError({name: [str(NO_CONNECTION)]})
 
 
-def _pipelines_using(connection: Connection) -> list[str]:
-    if not hasattr(connection, "pipelines"):
-        return []
-    users = connection.pipelines.filter(disconnected_at=None)
-    return [_("the pipeline %(name)s") % {"name": pipeline} for pipeline in users]
+def _connections_using(connection: Connection) -> list[str]:
+    """The connections that work with this one, in words."""
+    found: list[str] = []
+    if isinstance(connection, ScmIntegration | TargetIntegration):
+        users = connection.pipelines.filter(disconnected_at=None)
+        found += [_("the pipeline %(name)s") % {"name": pipeline} for pipeline in users]
+    if isinstance(connection, TargetIntegration):
+        sources = connection.health_sources.filter(disconnected_at=None)
+        found += [str(source) for source in sources.select_related("target")]
+    return found

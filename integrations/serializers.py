@@ -14,6 +14,7 @@ from integrations import sharing
 from integrations.checks import CheckState
 from integrations.choices import (
     CommunicationType,
+    HealthType,
     PipelineType,
     ScmType,
     Silence,
@@ -42,6 +43,7 @@ KINDS: dict[str, list[str]] = {
     "pipelines": list(PipelineType.values),
     "communication": list(CommunicationType.values),
     "tickets": list(TicketType.values),
+    "health": list(HealthType.values),
 }
 REFERENCES = {"scmIntegrationId": "scm", "targetIntegrationId": "target"}
 
@@ -111,8 +113,8 @@ def answer_serializer(key: ProviderKey) -> type[Serializer]:
         own["silentRecipients"] = SilentRecipientSerializer(many=True, source="silent_recipients")
     for field, option in provider_class(key).shown_discoveries.items():
         own[camel(field)] = serializers.CharField(source=f"options.{option}", default="")
+    own |= {n: serializers.CharField(source=f"{s}_id") for n, s in _references(key)}
     if model is PipelineIntegration:
-        own |= {n: serializers.CharField(source=f"{s}_id") for n, s in REFERENCES.items()}
         own["webhookUrl"] = serializers.CharField(source="webhook_url")
     return type(f"{name}Connection", (ConnectionBase,), own)
 
@@ -148,13 +150,18 @@ def request_serializer(key: ProviderKey, *, creating: bool) -> type[Serializer]:
             allow_blank=True,
             help_text=_same_server(key),
         )
-    if family == "pipelines":
-        own |= {
-            n: serializers.CharField(source=s, required=False, allow_null=True, allow_blank=True)
-            for n, s in REFERENCES.items()
-        }
+    own |= {
+        n: serializers.CharField(source=s, required=False, allow_null=True, allow_blank=True)
+        for n, s in _references(key)
+    }
     verb = "New" if creating else "Edited"
     return type(f"{verb}{_name_of(key)}Connection", (serializers.Serializer,), own)
+
+
+def _references(key: ProviderKey) -> list[tuple[str, str]]:
+    """The API's names of the connections that it works with, and their columns."""
+    declared = provider_class(key).references
+    return [(name, column) for name, column in REFERENCES.items() if column in declared]
 
 
 def _name_of(key: ProviderKey) -> str:

@@ -109,7 +109,19 @@ STEPS = (
         optional=True,
     ),
 )
-STEP = {step.key: step for step in STEPS}
+# Families that no release needs: they are connected on the page of all connections.
+EXTRAS = (
+    Step(
+        key="health",
+        words=_("Health"),
+        title=_("Health"),
+        about=_("How well a version works for its users, for the rules of a roll-out."),
+        minutes=3,
+        optional=True,
+    ),
+)
+SECTIONS = (*STEPS, *EXTRAS)
+STEP = {step.key: step for step in SECTIONS}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,7 +169,7 @@ class MenuFacts:
 
 def menu_facts(tenant: Tenant) -> MenuFacts:
     """In the one query that `progress` needs anyway."""
-    counts = {f"failing_{step.key}": _count_failing(step.model, tenant) for step in STEPS}
+    counts = {f"failing_{step.key}": _count_failing(step.model, tenant) for step in SECTIONS}
     row = _row(tenant, **counts)
     return MenuFacts(
         is_complete=current(_states(row)) is None, failing=sum(row[name] for name in counts)

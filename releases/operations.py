@@ -481,6 +481,7 @@ def unfinished_using(connection: Connection) -> list[str]:
         "pipelines": {"pipelines__pipeline": connection.pk},
         "communication": {"communication_rows__communication": connection.pk},
         "tickets": {"ticket": connection.pk},
+        "health": {"submissions__rules__source": connection.pk},
     }[connection.family]
     found = Release.objects.for_tenant(connection.tenant).unfinished().filter(**through)
     return [_("release %(version)s") % {"version": r.version} for r in found.distinct()]

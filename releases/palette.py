@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 
 from delivr.tenants.models import Role, Tenant
 from integrations.models import FAMILIES, Connection
-from integrations.setup import STEPS
+from integrations.setup import SECTIONS
 from releases.models import Release
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _actions(role: Role) -> Iterator[Entry]:
     if role.covers(Role.MEMBER):
         yield Entry(_("New release"), reverse("release_new"))
     if role.covers(Role.ADMIN):
-        for step in STEPS:
+        for step in SECTIONS:
             label = _("Add a connection: %(family)s") % {"family": step.title}
             yield Entry(label, reverse("integration_new", args=[step.key]))
 

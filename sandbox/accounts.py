@@ -65,6 +65,11 @@ JIRA_PROJECT = "MOBILE"
 
 SLACK_APP_TOKEN = "xapp-1-sandbox-socket-mode"
 
+SENTRY_ORGANIZATION = "dream11"
+SENTRY_PROJECT = "mobile-app"
+SENTRY_TOKEN = "sntrys_sandbox_token"
+SENTRY_NARROW_TOKEN = "sntrys_sandbox_narrow_token"  # may read nothing of the organization
+
 APP_IDENTIFIER = "com.dream11.app"
 APPLE_ISSUER_ID = "5a5d0b0c-0000-4000-8000-5a4db0c50001"
 APPLE_KEY_ID = "SANDBOX001"
@@ -159,6 +164,14 @@ class Accounts:
                 "jiraApiToken": JIRA_API_TOKEN,
                 "jiraProjectKey": JIRA_PROJECT,
             },
+            "health": {
+                "healthType": "SENTRY",
+                "sentryUrl": f"{base_url}/sentry",
+                "sentryToken": SENTRY_TOKEN,
+                "sentryOrganization": SENTRY_ORGANIZATION,
+                "sentryProject": SENTRY_PROJECT,
+            },
+            "vitals": {"healthType": "PLAY_VITALS"},
         }
 
     def _targets(self) -> list[dict[str, Any]]:
@@ -185,6 +198,7 @@ class Accounts:
             "SLACK_API_URL": f"{base_url}/slack/api/",
             "APP_STORE_CONNECT_URL": f"{base_url}/appstore",
             "GOOGLE_PLAY_URL": f"{base_url}/play",
+            "GOOGLE_PLAY_REPORTING_URL": f"{base_url}/playreporting",
             "GOOGLE_TOKEN_URL": f"{base_url}/google/token",
             "OUTBOUND_ALLOW": base_url.split("://", 1)[-1],
         }

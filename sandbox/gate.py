@@ -38,6 +38,8 @@ PREFIXES = {
     "/appstore": "app_store",
     "/play": "google_play",
     "/google": "google_oauth",
+    "/playreporting": "play_reporting",
+    "/sentry": "sentry",
     "/anyci": "any_ci",
     "/listener": "endpoint",
     "/teams": "teams",
@@ -70,6 +72,7 @@ def trouble_body(provider: str, status: int, words: str = "") -> tuple[str, str]
         "github": {"message": "You have exceeded a secondary rate limit." if is_rate else words},
         "slack": {"ok": False, "error": slack},
         "jira": {"errorMessages": [words], "errors": {}},
+        "sentry": {"detail": words},
         "app_store": {"errors": [_apple_trouble(status, words)]},
     }
     google = {"error": {"code": status, "message": words, "status": "UNAVAILABLE"}}

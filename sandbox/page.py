@@ -11,6 +11,7 @@ from flask import Blueprint, Response, abort, render_template, request
 from sandbox import (
     page_actions,
     page_chat,
+    page_health,
     page_listeners,
     page_pipelines,
     page_receivers,
@@ -62,6 +63,7 @@ def _board() -> dict[str, Any]:
         **page_listeners.board(),
         **page_chat.board(),
         **page_tickets.board(),
+        **page_health.board(),
         "jobs": [_job(job) for job in _buildable_jobs() if _is_shown(job)],
         "idle_jobs": [job.full_name for job in _buildable_jobs() if not _is_shown(job)],
         "ledger": [_entry(entry) for entry in state().ledger.tail(SHOWN_LEDGER)[::-1]],
@@ -350,6 +352,10 @@ LABELS = {
     "jiraEmail": "Account email",
     "jiraApiToken": "API token",
     "jiraProjectKey": "Project",
+    "sentryUrl": "Address of Sentry",
+    "sentryToken": "Token",
+    "sentryOrganization": "Organization",
+    "sentryProject": "Project",
 }
 
 
@@ -369,6 +375,7 @@ def _families(values: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]
         ("Endpoint", values["endpoint"]),
         ("Email", values["email"]),
         ("Jira", values["tickets"]),
+        ("Sentry", values["health"]),
     ]
     return [(heading, _rows(block)) for heading, block in blocks]
 

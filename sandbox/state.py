@@ -19,6 +19,7 @@ from sandbox.chat import Chat
 from sandbox.ci import Ci
 from sandbox.faults import Faults
 from sandbox.github_apps import Apps
+from sandbox.health import Health
 from sandbox.ledger import Ledger, RequestLog
 from sandbox.listeners import Listeners
 from sandbox.pipelines import Pipelines
@@ -81,6 +82,7 @@ class SandboxState(Shared):
         self.listeners = Listeners(self)
         self.jira = Tickets(self)
         self.stores = Stores(self, sender=self.sender)
+        self.health = Health(self)
 
     def record(self, kind: str, provider: str, **facts: Any) -> None:
         """Also let the stores have what a CI server has built."""
@@ -155,6 +157,7 @@ class SandboxState(Shared):
             "pipelines": self.pipelines,
             "receivers": self.receivers,
             "stores": self.stores,
+            "health": self.health,
         }
 
     def _dump(self) -> dict[str, Any]:

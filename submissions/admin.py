@@ -3,11 +3,16 @@ from __future__ import annotations
 from django.contrib import admin
 
 from delivr.admin_site.read_only import ReadOnlyAdmin, ReadOnlyInline, state_of
+from submissions.health.models import HealthReading, HealthWatch, RolloutRule
 from submissions.models import Preflight, StoreLock, Submission, SubmissionEvent
 
 
 class EventInline(ReadOnlyInline):
     model = SubmissionEvent
+
+
+class RuleInline(ReadOnlyInline):
+    model = RolloutRule
 
 
 @admin.register(Submission)
@@ -16,7 +21,7 @@ class SubmissionAdmin(ReadOnlyAdmin):
     list_filter = ("state",)
     list_select_related = ("tenant", "release", "target")
     search_fields = ("id",)
-    inlines = (EventInline,)
+    inlines = (EventInline, RuleInline)
 
 
 @admin.register(SubmissionEvent)
@@ -34,3 +39,26 @@ class PreflightAdmin(ReadOnlyAdmin):
 @admin.register(StoreLock)
 class StoreLockAdmin(ReadOnlyAdmin):
     list_display = ("key", "held_until")
+
+
+@admin.register(RolloutRule)
+class RolloutRuleAdmin(ReadOnlyAdmin):
+    list_display = ("id", "tenant", "submission", "action", "metric", "threshold", "acted_at")
+    list_select_related = ("tenant", "submission__release", "submission__target")
+
+
+@admin.register(HealthWatch)
+class HealthWatchAdmin(ReadOnlyAdmin):
+    list_display = ("id", "tenant", "submission", "source", "last_read_at", "look_at")
+    list_select_related = (
+        "tenant",
+        "submission__release",
+        "submission__target",
+        "source__target",
+    )
+
+
+@admin.register(HealthReading)
+class HealthReadingAdmin(ReadOnlyAdmin):
+    list_display = ("at", "tenant", "submission", "metric", "value", "sample", "until")
+    list_select_related = ("tenant", "submission__release", "submission__target")

@@ -14,6 +14,8 @@ from integrations.providers.stores import Act
 from integrations.throttle import throttle
 from releases.models import Release
 from submissions import preflight
+from submissions.health.shown import HEALTH
+from submissions.health.wishes import RuleWish
 from submissions.models import Submission
 from submissions.operations import act_on, submit
 from submissions.plans import Wishes
@@ -54,6 +56,8 @@ class ReleaseSubmissions(TenantView):
         target_id = values.pop("target_id", "")
         if (build := values.pop("store_build", None)) is not None:
             values["store_build"] = build.get("buildNumber") or build.get("versionCode") or ""
+        rules = values.pop("rollout_rules", [])
+        values["rollout_rules"] = [RuleWish(**rule) for rule in rules]
         with shape.complaints():
             row = submit(
                 release=release,
@@ -71,7 +75,7 @@ FILTERS = [OpenApiParameter("releaseId", str, description="Those of one release.
 class SubmissionList(TenantView):
     @extend_schema(parameters=FILTERS, responses=SubmissionSerializer(many=True))
     def get(self, request: Request) -> Response:
-        rows = Submission.objects.for_tenant(self.tenant).prefetch_related("events")
+        rows = Submission.objects.for_tenant(self.tenant).prefetch_related("events", *HEALTH)
         if release_id := request.query_params.get("releaseId"):
             rows = rows.filter(release=release_id)
         return self.page(rows, SubmissionSerializer)
@@ -100,6 +104,6 @@ class SubmissionAct(TenantView):
 
 
 def _find(view: TenantView, submission_id: str) -> Submission:
-    rows: Any = Submission.objects.prefetch_related("events")
+    rows: Any = Submission.objects.prefetch_related("events", *HEALTH)
     found: Submission = view.get_or_404(rows, pk=submission_id)
     return found

@@ -18,6 +18,7 @@ from releases.messages.sent import SentEffect
 from releases.models import IN_STORES, Release, ReleaseStatus, ReleaseTarget
 from releases.wording import web_address
 from submissions.effects import ACT_NAMES
+from submissions.health.shown import HEALTH, HealthLines, health_of
 from submissions.models import MAY_BE_FOLLOWED, Submission, SubmissionEvent, store_of
 from submissions.operations import must_wait, refusal_of, share_after
 from submissions.plans import is_built, takes_submissions
@@ -85,6 +86,7 @@ class SubmissionLine:
     acts: tuple[ActButton, ...]
     events: tuple[EventLine, ...]
     trouble: SentEffect | None
+    health: HealthLines
 
 
 @dataclass(frozen=True)
@@ -118,14 +120,14 @@ def store_cards(
     release: Release, effects: Sequence[Effect], now: datetime
 ) -> tuple[StoreCard, ...]:
     """One for each target, once its builds are complete. Needs a release of `with_everything`;
-    makes three queries then, and none before."""
+    makes five queries then, and none before."""
     parts = list(release.targets.all())
     if release.status == ReleaseStatus.CANCELLED or not any(map(_is_shown, parts)):
         return ()
     events = Prefetch("events", SubmissionEvent.objects.order_by("-at", "-id"))
     prefetch_related_objects([release], "submissions")
     current = [row for row in release.submissions.all() if row.is_current]
-    prefetch_related_objects(current, events)
+    prefetch_related_objects(current, events, *HEALTH)
     prefetch_related_objects(parts, "preflight")
     rows = {row.release_target_id: row for row in current}
     return tuple(
@@ -200,6 +202,7 @@ def _line(row: Submission, effects: Sequence[Effect], now: datetime) -> Submissi
             for event in list(row.events.all())[:EVENTS_SHOWN]
         ),
         trouble=SentEffect.of(failed[-1], now) if failed else None,
+        health=health_of(row, now),
     )
 
 

@@ -6,12 +6,15 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from delivr.failures import Conflict
 from delivr.tenants.models import User
 from integrations.providers.stores import ReleaseType
 from releases.models import ReleaseTarget
+from submissions.health.forms import Trial, rule_forms, try_rules
+from submissions.health.wishes import RuleWish, rule_errors, sources_of
 from submissions.models import Submission, store_of
 from submissions.operations import submit
 from submissions.plans import Wishes, built_number
@@ -70,6 +73,7 @@ class SubmissionForm(forms.Form):
     def __init__(self, part: ReleaseTarget, data: Any = None) -> None:
         super().__init__(data)
         self.part, store = part, store_of(part.target)
+        self.rules = rule_forms(part.target, data)
         self.fields["store_build"].initial = built_number(part)
         self.fields["track"].initial = next(iter(store.tracks), "")
         self.fields["shares"].initial = DEFAULT_SHARES
@@ -116,16 +120,46 @@ class SubmissionForm(forms.Form):
                 )
         return {locale: "\n".join(lines).strip() for locale, lines in found.items()}
 
+    @property
+    def has_sources(self) -> bool:
+        return self.rules[0].has_sources
+
+    def rule_wishes(self) -> list[RuleWish] | None:
+        """The rules that were entered; None if a line has errors."""
+        wrong = [number for number, line in enumerate(self.rules, start=1) if line.errors]
+        for number in wrong:
+            self.add_error(None, gettext("Rule %(n)d has an error.") % {"n": number})
+        if wrong:
+            return None
+        return [wish for line in self.rules if (wish := line.wish()) is not None]
+
+    def trials(self) -> list[Trial]:
+        """What the entered rules will do, and would have done; none with errors in the form."""
+        wishes = self.rule_wishes()
+        if not self.is_valid() or wishes is None:
+            return []
+        store, target = store_of(self.part.target), self.part.target
+        found = rule_errors(
+            wishes,
+            store=store,
+            shares=self.cleaned_data.get("shares", ()),
+            sources=sources_of(target),
+        )
+        for words in found:
+            self.add_error(None, words)
+        return [] if found else try_rules(wishes, target)
+
     def submit(self, actor: User) -> Submission | None:
         """The submission; None with errors in the form."""
-        if not self.is_valid():
+        wishes = self.rule_wishes()
+        if not self.is_valid() or wishes is None:
             return None
         try:
             return submit(
                 release=self.part.release,
                 actor=actor,
                 target_id=self.part.target_id,
-                wishes=Wishes(**self.cleaned_data),
+                wishes=Wishes(**self.cleaned_data, rollout_rules=wishes),
             )
         except ValidationError as error:
             for name, words in error.message_dict.items():

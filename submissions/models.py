@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
 from django.utils.translation import gettext_lazy as _
 
 from delivr.effects import clock
@@ -24,6 +24,9 @@ from integrations.providers.stores import (
     SubmissionState,
 )
 from releases.models import Release, ReleaseTarget
+from submissions.health.models import HealthReading as HealthReading
+from submissions.health.models import HealthWatch as HealthWatch
+from submissions.health.models import RolloutRule as RolloutRule
 
 if TYPE_CHECKING:
     from django.db.models.fields.related_descriptors import RelatedManager
@@ -134,6 +137,8 @@ class Submission(TenantOwned):
 
     if TYPE_CHECKING:
         events: RelatedManager[SubmissionEvent]
+        rules: RelatedManager[RolloutRule]
+        watches: RelatedManager[HealthWatch]
 
     class Meta:
         db_table = "submissions"
@@ -206,6 +211,8 @@ class SubmissionEvent(TenantOwned):
     what = models.CharField(max_length=300)
     by = models.CharField(max_length=120, blank=True)
     is_outside = models.BooleanField(_("changed outside of delivr"), default=False)
+    # The rule that caused it, with its figures.
+    facts = models.JSONField(default=dict, db_default=Value({}, models.JSONField()), blank=True)
 
     class Meta:
         db_table = "submission_events"

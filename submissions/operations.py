@@ -18,7 +18,8 @@ from integrations.providers.stores import Act, SubmissionState
 from releases.models import Release, ReleaseStatus, ReleaseTarget
 from releases.operations import lock_release
 from submissions.effects import PREFLIGHT, create_act, create_step, open_effects
-from submissions.models import MAY_BE_FOLLOWED, Submission, store_of
+from submissions.health.wishes import rules_from
+from submissions.models import MAY_BE_FOLLOWED, RolloutRule, Submission, store_of
 from submissions.plans import Errors, Wishes, draft, errors_in, is_built, takes_submissions
 from submissions.states import lock_submission, note, set_state
 
@@ -53,12 +54,20 @@ def submit(
     _replace_earlier(part)
     row.created_by = actor
     row.save(force_insert=True)
+    _keep_rules(row, wishes)
     target = part.target.pk
     record(
         actor=actor, action="submission.created", subject=row, changes={"target": [None, target]}
     )
     create_step(row, PREFLIGHT)
     return row
+
+
+def _keep_rules(row: Submission, wishes: Wishes) -> None:
+    rules = rules_from(row.tenant_id, wishes.rollout_rules)
+    for rule in rules:
+        rule.submission = row
+    RolloutRule.objects.bulk_create(rules)
 
 
 def _refuse_over(release: Release) -> None:

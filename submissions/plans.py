@@ -16,6 +16,7 @@ from integrations.models import TargetIntegration
 from integrations.providers.ci import BuildStatus
 from integrations.providers.stores import ReleaseType, StoreProvider
 from releases.models import Release, ReleaseStatus, ReleaseTarget
+from submissions.health.wishes import RuleWish, rule_errors, sources_of
 from submissions.models import Preflight, Submission, store_of
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Wishes:
     shares: Sequence[float] = ()
     notes: Mapping[str, str] = field(default_factory=dict)
     uses_encryption: bool | None = None
+    rollout_rules: Sequence[RuleWish] = ()
 
 
 NO_WISHES = Wishes()
@@ -94,6 +96,7 @@ def errors_in(wishes: Wishes, submission: Submission) -> Errors:
         *_time_errors(store, wishes),
         *_share_errors(store, wishes),
         *_note_errors(store, wishes),
+        *_rule_errors(submission, wishes),
     ):
         found.setdefault(name, []).append(words)
     return found
@@ -172,6 +175,18 @@ def _note_errors(store: type[StoreProvider], wishes: Wishes) -> list[tuple[str, 
             about |= {"store": store.label, "most": store.notes_limit}
             found.append(("notes", words % about))
     return found
+
+
+def _rule_errors(submission: Submission, wishes: Wishes) -> list[tuple[str, str]]:
+    if not wishes.rollout_rules:
+        return []
+    words = rule_errors(
+        wishes.rollout_rules,
+        store=store_of(submission.target),
+        shares=wishes.shares,
+        sources=sources_of(submission.target),
+    )
+    return [("rollout_rules", one) for one in words]
 
 
 def preflight_of(part: ReleaseTarget) -> Preflight | None:

@@ -5,8 +5,12 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from delivr.effects import clock
+from integrations.providers.health import Metric
 from integrations.providers.stores import Act, ReleaseType, SubmissionState
 from releases.models import ReleaseTarget
+from submissions.health.models import RuleAction
+from submissions.health.shown import FigureLine, RuleLine, health_of
 from submissions.models import Submission
 
 
@@ -65,6 +69,45 @@ class StoreBuildSerializer(serializers.Serializer[Any]):
     versionCode = serializers.CharField(max_length=40, required=False)
 
 
+class NewRolloutRuleSerializer(serializers.Serializer[Any]):
+    """What delivr does by itself while a submission rolls out."""
+
+    action = serializers.ChoiceField(RuleAction.values)
+    source = serializers.CharField(  # type: ignore[assignment] # a field of ours, not DRF's own
+        max_length=60, required=False, allow_blank=True
+    )
+    metric = serializers.ChoiceField([str(m) for m in Metric], required=False, allow_blank=True)
+    threshold = serializers.FloatField(required=False)
+    minSample = serializers.IntegerField(source="min_sample", required=False)
+    afterHours = serializers.FloatField(source="after_hours", required=False)
+
+
+class RolloutRuleSerializer(serializers.Serializer[RuleLine]):
+    action = serializers.ChoiceField(RuleAction.values, source="rule.action")
+    source = serializers.CharField(  # type: ignore[assignment] # a field of ours, not DRF's own
+        source="rule.source_id", allow_null=True
+    )
+    metric = serializers.CharField(source="rule.metric")
+    threshold = serializers.FloatField(source="rule.threshold", allow_null=True)
+    minSample = serializers.IntegerField(source="rule.min_sample")
+    afterHours = serializers.FloatField(source="rule.after_hours", allow_null=True)
+    sentence = serializers.CharField()
+    verdict = serializers.CharField()
+    actedAt = serializers.DateTimeField(source="rule.acted_at", allow_null=True)
+
+
+class HealthFigureSerializer(serializers.Serializer[FigureLine]):
+    source = serializers.CharField(  # type: ignore[assignment] # a field of ours, not DRF's own
+        source="source_id"
+    )
+    metric = serializers.CharField()
+    value = serializers.FloatField(source="figure.value")
+    sample = serializers.IntegerField(source="figure.sample")
+    until = serializers.DateTimeField(source="figure.until")
+    readAt = serializers.DateTimeField(source="read_at", allow_null=True)
+    verdict = serializers.CharField()
+
+
 class NewSubmissionSerializer(serializers.Serializer[Any]):
     targetId = serializers.CharField(source="target_id", max_length=60)
     track = serializers.CharField(required=False, max_length=60)
@@ -82,6 +125,7 @@ class NewSubmissionSerializer(serializers.Serializer[Any]):
     )
     notes = serializers.DictField(child=serializers.CharField(max_length=10000), required=False)
     usesEncryption = serializers.BooleanField(source="uses_encryption", required=False)
+    rolloutRules = NewRolloutRuleSerializer(source="rollout_rules", many=True, required=False)
 
 
 class OutsideChangeSerializer(serializers.Serializer[Any]):
@@ -115,6 +159,8 @@ class SubmissionSerializer(serializers.ModelSerializer[Submission]):
     submittedAt = serializers.DateTimeField(source="submitted_at", allow_null=True)
     changedAt = serializers.DateTimeField(source="changed_at")
     changedOutside = serializers.SerializerMethodField()
+    rolloutRules = serializers.SerializerMethodField()
+    health = serializers.SerializerMethodField()
 
     class Meta:
         model = Submission
@@ -139,6 +185,8 @@ class SubmissionSerializer(serializers.ModelSerializer[Submission]):
             "message",
             "hint",
             "changedOutside",
+            "rolloutRules",
+            "health",
             "createdAt",
             "submittedAt",
             "changedAt",
@@ -148,6 +196,16 @@ class SubmissionSerializer(serializers.ModelSerializer[Submission]):
     def get_changedOutside(self, row: Submission) -> Any:
         outside = [event for event in row.events.all() if event.is_outside]
         return OutsideChangeSerializer(outside, many=True).data
+
+    @extend_schema_field(RolloutRuleSerializer(many=True))
+    def get_rolloutRules(self, row: Submission) -> Any:
+        lines: Any = health_of(row, clock.now()).rules
+        return RolloutRuleSerializer(lines, many=True).data
+
+    @extend_schema_field(HealthFigureSerializer(many=True))
+    def get_health(self, row: Submission) -> Any:
+        lines: Any = health_of(row, clock.now()).figures
+        return HealthFigureSerializer(lines, many=True).data
 
 
 ACTS = [act.value for act in Act]

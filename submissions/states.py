@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from statistics import median_high
+from typing import Any
 
 from django.utils.translation import gettext as _
 
@@ -60,7 +62,14 @@ def lock_submission(submission_id: str) -> Submission:
     return row
 
 
-def note(row: Submission, what: str, *, by: str = "", is_outside: bool = False) -> SubmissionEvent:
+def note(
+    row: Submission,
+    what: str,
+    *,
+    by: str = "",
+    is_outside: bool = False,
+    facts: Mapping[str, Any] | None = None,
+) -> SubmissionEvent:
     return SubmissionEvent.objects.create(
         tenant_id=row.tenant_id,
         submission=row,
@@ -69,6 +78,7 @@ def note(row: Submission, what: str, *, by: str = "", is_outside: bool = False) 
         what=what[:300],
         by=by[:120],
         is_outside=is_outside,
+        facts=dict(facts or {}),
     )
 
 

@@ -43,11 +43,13 @@ def submission_new(request: TenantRequest, release_id: str, target_id: str) -> H
     part = get_object_or_404(rows, target=target_id)
     part.release = release
     form = SubmissionForm(part, request.POST if request.method == "POST" else None)
-    if request.method == "POST" and form.submit(request.user):
+    is_trial = "try" in request.POST
+    if request.method == "POST" and not is_trial and form.submit(request.user):
         return redirect("release", release.pk)
     found = preflight_of(part)
     checks = map(check_line, found.checks) if found else ()
     context = {
+        "trials": form.trials() if is_trial else [],
         "form": form,
         "release": release,
         "target": part.target,

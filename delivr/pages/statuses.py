@@ -47,6 +47,10 @@ LOOKS: dict[str, Look] = {
     "REPLACED": Look(_("Replaced by a newer release"), *OFF),
     "NEEDS_PERSON": Look(_("Needs you"), *CARE),
     "FAILED": Look(_("Failed"), *BAD),
+    # Verdicts about figures
+    "GOOD": Look(_("Good"), *DONE),
+    "BAD": Look(_("Bad"), *BAD),
+    "UNKNOWN": Look(_("Not enough data"), "neutral", "circle-dashed"),
     # Builds
     "TRIGGERING": Look(_("Triggering"), *MOVING),
     "QUEUED": Look(_("Queued"), *WAITING),

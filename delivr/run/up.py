@@ -91,6 +91,7 @@ def sandbox_settings(url: str) -> dict[str, str]:
         "SLACK_API_URL": f"{url}/slack/api/",
         "APP_STORE_CONNECT_URL": f"{url}/appstore",
         "GOOGLE_PLAY_URL": f"{url}/play",
+        "GOOGLE_PLAY_REPORTING_URL": f"{url}/playreporting",
         "GOOGLE_TOKEN_URL": f"{url}/google/token",
     }
 

@@ -108,6 +108,9 @@ APP_STORE_CONNECT_URL: str = env.str(
     "APP_STORE_CONNECT_URL", default="https://api.appstoreconnect.apple.com"
 )
 GOOGLE_PLAY_URL: str = env.str("GOOGLE_PLAY_URL", default="https://androidpublisher.googleapis.com")
+GOOGLE_PLAY_REPORTING_URL: str = env.str(
+    "GOOGLE_PLAY_REPORTING_URL", default="https://playdeveloperreporting.googleapis.com"
+)
 GOOGLE_TOKEN_URL: str = env.str("GOOGLE_TOKEN_URL", default="https://oauth2.googleapis.com/token")
 # Where the sandbox is, set by `make run`: the wizard offers to fill in its values.
 SANDBOX_URL: str = env.str("SANDBOX_URL", default="")

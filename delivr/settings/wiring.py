@@ -64,6 +64,14 @@ JOBS = {
     ),
     "preflight": Job(run="submissions.preflight.check", due="submissions.preflight.due"),
     "submission": Job(run="submissions.reading.read", due="submissions.reading.due"),
+    "health": Job(
+        run="submissions.health.reading.read", due="submissions.health.reading.due", every=15
+    ),
+    "health_retention": Job(
+        run="submissions.health.retention.delete_expired",
+        due="submissions.health.retention.due",
+        every=3600,
+    ),
     "tickets": Job(run="releases.tickets.readiness.look_up", due="releases.tickets.readiness.due"),
     "verify": Job(
         run="integrations.verification.verify_by_id",

@@ -22,6 +22,7 @@ from delivr.tenants.models import Membership, Role, Tenant, User
 from integrations.choices import Verification
 from integrations.models import (
     CommunicationIntegration,
+    HealthIntegration,
     PipelineIntegration,
     ScmIntegration,
     TargetIntegration,
@@ -38,7 +39,14 @@ from releases.models import (
     RepositoryPart,
     TicketPart,
 )
-from submissions.models import Preflight, Submission, SubmissionEvent
+from submissions.models import (
+    HealthReading,
+    HealthWatch,
+    Preflight,
+    RolloutRule,
+    Submission,
+    SubmissionEvent,
+)
 
 PASSWORD = "correct-horse-battery-staple"
 
@@ -181,6 +189,25 @@ class JiraFactory(ConnectionFactory):
     project = "MOBILE"
 
 
+class SentryFactory(ConnectionFactory):
+    class Meta:
+        model = HealthIntegration
+
+    health_type = "SENTRY"
+    server_url = "http://127.0.0.1:1/sentry"
+    api_token = "factory sentry token"
+    organization = "dream11"
+    project = "mobile-app"
+
+
+class PlayVitalsFactory(ConnectionFactory):
+    class Meta:
+        model = HealthIntegration
+
+    health_type = "PLAY_VITALS"
+    target = factory.SubFactory(PlayStoreFactory, tenant=factory.SelfAttribute("..tenant"))
+
+
 class ReleaseFactory(DjangoModelFactory):
     class Meta:
         model = Release
@@ -240,6 +267,16 @@ def fill_stores(part: ReleaseTarget, user: Any) -> Submission:
         tenant=part.tenant, submission=submission, state=submission.state, what="Begun"
     )
     return submission
+
+
+def fill_health(submission: Submission, source: HealthIntegration) -> None:
+    """A rule of a submission, with what its source said."""
+    about = {"tenant": submission.tenant, "submission": submission, "source": source}
+    figure = {"metric": "crash_free_sessions", "value": 99.5, "sample": 1000}
+    now = timezone.now()
+    RolloutRule.objects.create(**about, metric="crash_free_sessions", threshold=99, action="HALT")
+    HealthReading.objects.create(**about, **figure, until=now)
+    HealthWatch.objects.create(**about, figures=[{**figure, "until": now.isoformat()}])
 
 
 def fill_repository(release: Release) -> None:

@@ -27,7 +27,7 @@ from releases.models import ReleaseNotice
 NOWHERE = "http://127.0.0.1:1"
 OURS, THEIRS = "canary7ours", "canary7theirs"
 # Words that steer the program:
-CODES = {"kind", "action", "digest", "fingerprint", "schema", "sender", "shares"}
+CODES = {"kind", "action", "digest", "fingerprint", "schema", "sender", "shares", "figures"}
 
 
 @dataclass
@@ -126,6 +126,8 @@ def _fill(workspace: SampleWorkspace) -> None:
         until=timezone.now() + timedelta(hours=1),
     )
     endpoint = factories.EndpointFactory(tenant=tenant)
+    source = factories.SentryFactory(tenant=tenant)
+    factories.fill_health(submission, source)
     attempt = EndpointAttempt.objects.create(
         tenant=tenant,
         integration_id=endpoint.pk,
@@ -164,6 +166,7 @@ def _fill(workspace: SampleWorkspace) -> None:
         "pipelines": wired.pipelines["ios"].pk,
         "communication": wired.slack.pk,
         "tickets": wired.jira.pk,
+        "health": source.pk,
     }
     for subject in (release, wired.scm, effect):
         subject.refresh_from_db()

@@ -55,7 +55,9 @@ def root(db) -> Client:
 def rows(tenant, owner) -> list[str]:
     """A row of every model, with a marker in place of each secret and body."""
     release = factories.ReleaseFactory(tenant=tenant, created_by=owner)
-    factories.fill_stores(factories.ReleaseTargetFactory(release=release), owner)
+    part = factories.ReleaseTargetFactory(release=release)
+    submission = factories.fill_stores(part, owner)
+    factories.fill_health(submission, factories.SentryFactory(tenant=tenant))
     StoreLock.objects.create(key="a")
     factories.fill_repository(release)
     ReleaseNotice.objects.create(tenant=tenant, release_id=release.pk, notice="x", dedupe_key="x")

@@ -16,6 +16,7 @@ from delivr.effects.models import Effect
 from delivr.tenants.models import Role, Tenant
 from delivr.tests import factories
 from delivr.tests.api_calls import SCM, SCMS, problem
+from delivr.tests.walk_table import FAMILIES
 from integrations.models import ScmIntegration
 
 pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
@@ -224,7 +225,7 @@ LISTS = [
     "effects",
     "releases",
     "webhook-deliveries",
-    *(f"integrations/{f}" for f in ("scm", "targets", "pipelines", "communication", "tickets")),
+    *(f"integrations/{f}" for f in FAMILIES),
 ]
 
 
@@ -242,6 +243,8 @@ def test_a_list_costs_the_same_queries_for_many_rows(
             factories.EffectFactory(tenant=tenant, release_id=part.release.pk)
             factories.SlackFactory(tenant=tenant)
             factories.JiraFactory(tenant=tenant)
+            factories.SentryFactory(tenant=tenant)
+            factories.PlayVitalsFactory(tenant=tenant)
         api.get(f"/api/v1/{path}")  # the token records its use once a minute
         with CaptureQueriesContext(connection) as queries:
             assert api.get(f"/api/v1/{path}").json()["results"]

@@ -105,6 +105,14 @@ FIELDS = {
         "jiraEpicTypeName": "Epic",
         "jiraFields": {"Team": "Mobile"},
     },
+    "integrations/health": {
+        "healthType": "SENTRY",
+        "displayName": "x",
+        "sentryUrl": "https://sentry.example.com",
+        "sentryToken": "t",
+        "sentryOrganization": "example",
+        "sentryProject": "app",
+    },
     "releases": {
         "version": "1.5.0",
         "branchRelease": "main",
@@ -177,6 +185,7 @@ def test_odd_values_in_an_edited_object(api: APIClient, wired: Wired, path: str)
         "integrations/pipelines": wired.pipelines["ios"],
         "integrations/communication": wired.slack,
         "integrations/tickets": wired.jira,
+        "integrations/health": factories.SentryFactory(tenant=wired.tenant),
     }[path]
 
     def edit(body: dict[str, Any]) -> Any:

@@ -24,8 +24,10 @@ from integrations.models import FAMILIES
 from integrations.providers.base import Provider
 from integrations.providers.chat import ChatProvider
 from integrations.providers.ci import CiProvider
+from integrations.providers.health import HealthProvider
 from integrations.providers.registry import (
     COMMUNICATION,
+    HEALTH,
     PIPELINES,
     PROVIDERS,
     SCM,
@@ -182,7 +184,10 @@ def test_tenant_owned_rows_have_a_tenant_and_its_uniqueness(model: type[models.M
 
 
 # Kinds whose connections hold no credential, with the reason.
-WITHOUT_SECRET = {("communication", "EMAIL"): "sends through the installation's mail server"}
+WITHOUT_SECRET = {
+    ("communication", "EMAIL"): "sends through the installation's mail server",
+    ("health", "PLAY_VITALS"): "uses the service account of its app",
+}
 
 
 @pytest.mark.parametrize("key", PROVIDERS)
@@ -217,6 +222,7 @@ def test_every_choice_has_a_provider_of_its_family() -> None:
         (FAMILIES["pipelines"], PIPELINES, CiProvider),
         (FAMILIES["communication"], COMMUNICATION, ChatProvider),
         (FAMILIES["tickets"], TICKETS, TicketProvider),
+        (FAMILIES["health"], HEALTH, HealthProvider),
     ):
         assert set(_kinds(model)) == set(registered)
         assert all(issubclass(provider_class((model.family, k)), base) for k in registered)
@@ -522,6 +528,7 @@ UNAUDITED = {
     "releases.repository.changes._store": "keeps what the repository's host told",
     "releases.repository.changes.due": "hands out work",
     "releases.tickets.readiness.due": "hands out work",
+    "submissions.health.reading.due": "hands out work",
     "submissions.preflight.ask": "asks the stores, changes nothing there",
     "submissions.preflight.due": "hands out work",
     "submissions.reading.due": "hands out work",

@@ -15,7 +15,7 @@ from delivr.tests.sample_workspace import SampleWorkspace, build_workspace
 from delivr.tests.test_walk import ROUTES, addresses, addresses_of_libraries, body_of
 from delivr.tests.test_walk import signed_in as session_of
 from delivr.tests.walk_table import EVERYBODY, OWNER, TABLE
-from integrations.setup import STEPS
+from integrations.setup import SECTIONS
 from releases.models import Release
 
 pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite, pytest.mark.slow]
@@ -57,7 +57,7 @@ def tagged(db: None) -> SampleWorkspace:
 
 
 def _connections(workspace: SampleWorkspace) -> Iterator[Any]:
-    for step in STEPS:
+    for step in SECTIONS:
         yield from step.model.objects.for_tenant(workspace.tenant)
 
 

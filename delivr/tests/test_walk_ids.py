@@ -56,42 +56,53 @@ def status_and_text(answer: Any, pk: str) -> tuple[int, str]:
 
 
 RELEASE = {"version": "9.9.9", "targets": ["targets"], "pipelines": ["pipelines"]}
-BODIES: list[tuple[str, str, str, dict[str, Any]]] = [
-    (
-        "releases",
-        family,
-        field,
-        {
-            **RELEASE,
-            "scmIntegrationId": "scm",
-            "communicationId": "communication",
-            "ticketId": "tickets",
-        },
-    )
-    for family, field in (
-        ("scm", "scmIntegrationId"),
-        ("targets", "targets"),
-        ("pipelines", "pipelines"),
-        ("communication", "communicationId"),
-        ("tickets", "ticketId"),
-    )
-] + [
-    (
-        "integrations/pipelines",
-        family,
-        field,
-        {
-            "pipelineType": "JENKINS",
-            "scmIntegrationId": "scm",
-            "targetIntegrationId": "targets",
-            "jenkinsUrl": NOWHERE,
-            "jenkinsUsername": "u",
-            "jenkinsApiToken": "t",
-            "jenkinsJobPath": "/job/x",
-        },
-    )
-    for family, field in (("scm", "scmIntegrationId"), ("targets", "targetIntegrationId"))
-]
+BODIES: list[tuple[str, str, str, dict[str, Any]]] = (
+    [
+        (
+            "releases",
+            family,
+            field,
+            {
+                **RELEASE,
+                "scmIntegrationId": "scm",
+                "communicationId": "communication",
+                "ticketId": "tickets",
+            },
+        )
+        for family, field in (
+            ("scm", "scmIntegrationId"),
+            ("targets", "targets"),
+            ("pipelines", "pipelines"),
+            ("communication", "communicationId"),
+            ("tickets", "ticketId"),
+        )
+    ]
+    + [
+        (
+            "integrations/pipelines",
+            family,
+            field,
+            {
+                "pipelineType": "JENKINS",
+                "scmIntegrationId": "scm",
+                "targetIntegrationId": "targets",
+                "jenkinsUrl": NOWHERE,
+                "jenkinsUsername": "u",
+                "jenkinsApiToken": "t",
+                "jenkinsJobPath": "/job/x",
+            },
+        )
+        for family, field in (("scm", "scmIntegrationId"), ("targets", "targetIntegrationId"))
+    ]
+    + [
+        (
+            "integrations/health",
+            "targets",
+            "targetIntegrationId",
+            {"healthType": "PLAY_VITALS", "targetIntegrationId": "targets"},
+        )
+    ]
+)
 
 
 def filled(body: dict[str, Any], workspace: SampleWorkspace) -> dict[str, Any]:

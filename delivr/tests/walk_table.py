@@ -38,7 +38,7 @@ _ONE = f"integrations/{_FAMILY}/<str:connection_id>"
 _ENDPOINT = "integrations/communication/<str:endpoint_id>"
 _ENDPOINT_ACTS = ("test-event", "rotate-signing-secret", "turn-on")
 _MESSAGES = "settings/messages/<str:connection_id>"
-FAMILIES = ("scm", "targets", "pipelines", "communication", "tickets")
+FAMILIES = ("scm", "targets", "pipelines", "communication", "tickets", "health")
 
 TABLE: dict[str, Mapping[str, int]] = {
     # --- Of the installation ---

@@ -123,6 +123,8 @@ class Provider(ABC):
     shown_discoveries: ClassVar[Mapping[str, str]] = {}
     discovered_about: ClassVar[str | None] = None  # or until this field changes
     moved_code: ClassVar[str] = ""  # of a failed check after which `address_now` may be offered
+    # The tenant's other connections that it works with: the column, and their family.
+    references: ClassVar[Mapping[str, str]] = {}
     registers_apps: ClassVar[bool] = False  # which are its credential in place of a person's
     new_app_url: ClassVar[str] = ""  # where the vendor creates what is needed, filled in
     longest_life: ClassVar[timedelta | None] = None  # after which credentials end at the latest

@@ -203,6 +203,7 @@ class CiProvider(Provider):
     # Parsers to use instead of `Webhooks.parse` for pipelines of this kind, by sender: for webhooks
     # that mean more to this CI server than to others.
     parsers: ClassVar[Mapping[str, Parser]] = {}
+    references: ClassVar[Mapping[str, str]] = {"scm": "scm", "target": "targets"}
     sender: ClassVar[str]  # in the address of its webhooks: one of `registry.WEBHOOKS`
     scm_kinds: ClassVar[Sequence[str]] = ()  # whose repositories it can build; empty: all
     can_cancel: ClassVar[bool] = True

@@ -16,6 +16,7 @@ from delivr.encryption.fields import SecretUnreadable
 from delivr.failures import Outcome, ProviderError
 from integrations.choices import (
     CommunicationType,
+    HealthType,
     PipelineType,
     ScmType,
     TargetType,
@@ -49,6 +50,10 @@ COMMUNICATION: dict[str, str] = {
 TICKETS: dict[str, str] = {
     TicketType.JIRA: f"{_HERE}.jira.provider.Jira",
 }
+HEALTH: dict[str, str] = {
+    HealthType.SENTRY: f"{_HERE}.sentry.provider.Sentry",
+    HealthType.PLAY_VITALS: f"{_HERE}.play_vitals.provider.PlayVitals",
+}
 
 # Who sends webhooks about builds, by the word in the address that they send them to.
 WEBHOOKS: dict[str, str] = {
@@ -65,6 +70,7 @@ REGISTERED: dict[str, dict[str, str]] = {
     "pipelines": PIPELINES,
     "communication": COMMUNICATION,
     "tickets": TICKETS,
+    "health": HEALTH,
 }
 PROVIDERS: dict[ProviderKey, str] = {
     (family, kind): path for family, kinds in REGISTERED.items() for kind, path in kinds.items()

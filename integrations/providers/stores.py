@@ -129,6 +129,7 @@ class StoreProvider(Provider):
     tracks: ClassVar[Sequence[str]] = ()  # that can be submitted to, the default first
     picks_shares: ClassVar[bool] = False  # a person chooses the shares of a staged roll-out
     fixed_shares: ClassVar[Sequence[float]] = ()  # otherwise: the store's own, one a day
+    stops_by: ClassVar[Act] = Act.HALT  # PAUSE where nothing stops it any further
     notes_limit: ClassVar[int]  # characters of what is new, for each locale
     has_release_type: ClassVar[bool] = False
     asks_about_encryption: ClassVar[bool] = False

@@ -34,6 +34,8 @@ STORED: dict[ProviderKey, Any] = {
         {"pipeline_type": "GITLAB_CI", "api_token": CANARY},
     ),
     key_of("WEBHOOK"): (make.PipelineFactory, {"pipeline_type": "WEBHOOK", "api_token": CANARY}),
+    key_of("SENTRY"): (make.SentryFactory, {"api_token": CANARY}),
+    key_of("PLAY_VITALS"): (make.PlayVitalsFactory, {}),
     key_of("SLACK"): (make.SlackFactory, {"token": CANARY}),
     key_of("TEAMS"): (
         make.SlackFactory,

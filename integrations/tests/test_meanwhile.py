@@ -34,6 +34,7 @@ MADE = {
     "pipelines": (factories.PipelineFactory, {"jenkins_api_token": "new"}),
     "communication": (factories.SlackFactory, {"slack_bot_token": "xoxb-new"}),
     "tickets": (factories.JiraFactory, {"jira_api_token": "new"}),
+    "health": (factories.SentryFactory, {"sentry_token": "new"}),
 }
 
 

@@ -21,6 +21,7 @@ FACTORIES = {
     ),
     "communication": (make.SlackFactory, {"token": "canary"}),
     "tickets": (make.JiraFactory, {"api_token": "canary"}),
+    "health": (make.SentryFactory, {"api_token": "canary"}),
 }
 
 

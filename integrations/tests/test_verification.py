@@ -172,6 +172,7 @@ def test_every_family_is_verified_on_schedule(tenant: Any, sandbox: Any, family:
         "pipelines": wired.pipelines["ios"],
         "communication": wired.slack,
         "tickets": wired.jira,
+        "health": factories.SentryFactory(tenant=wired.tenant),
     }[family]
     before = row.last_verified_at
     verification.verify_by_id(row.pk)

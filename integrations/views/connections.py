@@ -29,7 +29,7 @@ from integrations.expiry import expiry_words, with_expiry
 from integrations.forms import ConnectionForm, kinds_of
 from integrations.models import CommunicationIntegration, Connection, PipelineIntegration
 from integrations.providers.registry import fields_of, provider_class, provider_for, slug_of
-from integrations.setup import STEP, STEPS
+from integrations.setup import SECTIONS, STEP
 from integrations.throttle import throttle, throttled_call
 from integrations.verification import verify
 from integrations.views import shared, streamed_checks
@@ -51,7 +51,7 @@ def integrations(request: TenantRequest) -> HttpResponse:
             "kinds": kinds_of(step.model),
             "connections": with_expiry(shared.rows_of(step.key, request.tenant)),
         }
-        for step in STEPS
+        for step in SECTIONS
     ]
     return render(request, "integrations/list.html", {"families": families})
 
@@ -202,6 +202,8 @@ def details(connection: Connection) -> list[tuple[str, str]]:
     shown: list[tuple[str, str]] = []
     if isinstance(connection, PipelineIntegration):
         shown = [(_("Builds for"), str(connection.target)), (_("Builds from"), str(connection.scm))]
+    elif "target" in connection.provider_class.references:
+        shown = [(_("App"), str(connection.value_of("target")))]
     for field in fields_of(connection.provider_key):
         value = field.in_words(field.read(connection))
         if field.secret:

@@ -20,7 +20,13 @@ from delivr.tenants.models import Role, Tenant
 from integrations import demo, operations, webhook_secrets
 from integrations.choices import Verification
 from integrations.forms import ConnectionForm, kinds_of
-from integrations.models import FAMILIES, Connection, PipelineIntegration, TargetIntegration
+from integrations.models import (
+    FAMILIES,
+    Connection,
+    HealthIntegration,
+    PipelineIntegration,
+    TargetIntegration,
+)
 from integrations.providers.registry import ProviderKey
 from integrations.rotating import change, tries_first
 from integrations.throttle import throttled_call
@@ -35,6 +41,8 @@ def rows_of(family: str, tenant: Tenant) -> Any:
     rows = FAMILIES[family].objects.for_tenant(tenant)
     if FAMILIES[family] is PipelineIntegration:
         rows = rows.select_related("scm", "target").prefetch_related("test_builds")
+    elif FAMILIES[family] is HealthIntegration:
+        rows = rows.select_related("target")
     return rows
 
 

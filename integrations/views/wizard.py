@@ -20,7 +20,7 @@ from delivr.tenants.operations import skip_step
 from integrations.forms import ConnectionForm, kinds_of
 from integrations.models import Connection, PipelineIntegration
 from integrations.providers.registry import needs_of
-from integrations.setup import STEP, StepState, current, is_complete, minutes_left, progress
+from integrations.setup import STEPS, StepState, current, is_complete, minutes_left, progress
 from integrations.views import shared, streamed_checks
 from integrations.views.connections import answer_saved, form_context
 from integrations.views.once import Repeated
@@ -72,7 +72,9 @@ def setup_done(request: TenantRequest) -> HttpResponse:
 def setup_step(request: TenantRequest, family: str) -> HttpResponseBase:
     """GET shows the family's connections and a form; POST connects or edits one and verifies it."""
     steps = progress(request.tenant)
-    state = next(s for s in steps if s.key == family)
+    state = next((s for s in steps if s.key == family), None)
+    if state is None:  # no step of the setup
+        raise Http404
     if not state.is_open:
         return redirect(_waiting(steps))
     if request.method == "POST":
@@ -156,7 +158,7 @@ def _show(
 @require_POST
 def setup_skip(request: TenantRequest, family: str) -> HttpResponse:
     """Skip an optional step; it can be opened again at any time."""
-    if not STEP[family].optional:
+    if family not in {step.key for step in STEPS if step.optional}:
         raise Http404
     skip_step(tenant=request.tenant, actor=request.user, step=family)
     return redirect("setup")

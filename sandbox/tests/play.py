@@ -21,10 +21,13 @@ ERROR_IF_IN_REVIEW = {"changesInReviewBehavior": "ERROR_IF_IN_REVIEW"}
 class Play:
     """Google Play over HTTP as one service account, and the sandbox's acts."""
 
-    def __init__(self, sandbox: SandboxServer, account: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, sandbox: SandboxServer, account: dict[str, str] | None = None, *, scope: str = SCOPE
+    ) -> None:
         self.sandbox = sandbox
         self.session = requests.Session()
         self.session.trust_env = False
+        self.scope = scope
         self.account = account or sandbox.accounts.google_service_account
         self.session.headers["Authorization"] = f"Bearer {self._token()}"
 
@@ -32,7 +35,7 @@ class Play:
         now = int(time.time())
         claims = {
             "iss": self.account["client_email"],
-            "scope": SCOPE,
+            "scope": self.scope,
             "aud": accounts.GOOGLE_TOKEN_URI,
             "iat": now,
             "exp": now + 600,

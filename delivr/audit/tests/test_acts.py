@@ -217,6 +217,7 @@ def spare_connections(workspace: SampleWorkspace) -> dict[str, str]:
         "pipelines": factories.PipelineFactory(**own, **used).pk,
         "communication": factories.SlackFactory(**own).pk,
         "tickets": factories.JiraFactory(**own).pk,
+        "health": factories.SentryFactory(**own).pk,
     }
 
 

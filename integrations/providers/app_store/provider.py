@@ -27,6 +27,7 @@ class AppStore(StoreProvider):
     label = "App Store"
     deadline = DEADLINE
     platform = PLATFORM
+    stops_by = Act.PAUSE
     console = "App Store Connect"
     preflight_names = fields.PREFLIGHT
     step_names = fields.STEPS

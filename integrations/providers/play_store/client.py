@@ -96,11 +96,18 @@ def _check_token(answer: requests.Response) -> None:
 class PlayClient:
     """The calls of one task. They only raise `ProviderError`."""
 
+    scope = _SCOPE
+
     def __init__(self, info: Mapping[str, Any], *, deadline: float) -> None:
         self.secrets = (str(info.get("private_key", "")),)
         self._info = info
         self._budget = Budget(LABEL, deadline)
         self._token = ""
+
+    @staticmethod
+    def address() -> str:
+        """Where the API is."""
+        return str(settings.GOOGLE_PLAY_URL)
 
     def sign_in(self) -> None:
         """https://developers.google.com/identity/protocols/oauth2/service-account#authorizingrequests"""
@@ -109,7 +116,7 @@ class PlayClient:
     def _sign_in(self) -> str:
         try:
             credentials = service_account.Credentials.from_service_account_info(  # type: ignore[no-untyped-call]
-                self._safe_info(), scopes=[_SCOPE]
+                self._safe_info(), scopes=[self.scope]
             )
             credentials.refresh(_SignIn(self._budget))
         except RefreshError as error:
@@ -150,7 +157,7 @@ class PlayClient:
         with outbound.session(deadline=self._budget.left()) as session:
             answer = session.request(
                 method,
-                f"{settings.GOOGLE_PLAY_URL.rstrip('/')}{path}",
+                f"{self.address().rstrip('/')}{path}",
                 headers={"Authorization": f"Bearer {self._token}"},
                 **arguments,
             )

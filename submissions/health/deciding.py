@@ -1,0 +1,172 @@
+"""What the rules of a submission do after a reading."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from delivr.effects import clock
+from delivr.failures import Conflict
+from integrations.providers.health import Figure
+from integrations.providers.stores import Act, SubmissionState
+from releases.messages.notices import Notice, notify
+from submissions.health.models import RolloutRule, RuleAction
+from submissions.health.verdicts import Verdict, judge
+from submissions.health.wording import (
+    METRIC_NAMES,
+    percent_words,
+    sample_words,
+    sentence_of,
+)
+from submissions.models import Submission, store_of
+from submissions.operations import act_on, open_effects, refusal_of
+from submissions.states import note
+
+BAD_READINGS = 2  # in a row, before a rule acts
+CAN_BE_STOPPED = (SubmissionState.ROLLING_OUT, SubmissionState.LIVE)
+EVENTS_READ = 200
+
+
+def decide(row: Submission, source_id: str | None, figures: Sequence[Figure]) -> None:
+    """Apply the submission's rules of one source to what it has just said. The caller holds the
+    locks, and has stored the figures."""
+    found = {str(figure.metric): figure for figure in figures}
+    rules = list(row.rules.select_related("source"))
+    mine = [rule for rule in rules if rule.source_id == source_id]
+    for rule in mine:
+        _count(rule, found.get(rule.metric))
+    for rule in mine:
+        if rule.action != RuleAction.ADVANCE and _stop(row, rule, found.get(rule.metric)):
+            return
+    if any(rule.bad_readings for rule in rules):
+        return
+    for rule in mine:
+        if rule.action == RuleAction.ADVANCE and _advance(row, rule, found.get(rule.metric)):
+            return
+
+
+def verdict_of(rule: RolloutRule, figure: Figure | None) -> Verdict:
+    if figure is None or rule.threshold is None:
+        return Verdict.UNKNOWN
+    return judge(
+        rule.metric,
+        figure.value,
+        figure.sample,
+        threshold=rule.threshold,
+        min_sample=rule.min_sample,
+    )
+
+
+def _count(rule: RolloutRule, figure: Figure | None) -> None:
+    if rule.source_id is None or rule.action == RuleAction.ADVANCE:
+        return
+    verdict = verdict_of(rule, figure)
+    rule.bad_readings = rule.bad_readings + 1 if verdict is Verdict.BAD else 0
+    rule.is_armed = rule.is_armed or verdict is Verdict.GOOD
+    rule.save(update_fields=["bad_readings", "is_armed"])
+
+
+def _stop(row: Submission, rule: RolloutRule, figure: Figure | None) -> bool:
+    """True if the rule acted."""
+    is_due = rule.is_armed and rule.bad_readings >= BAD_READINGS
+    if figure is None or not is_due or row.state not in CAN_BE_STOPPED:
+        return False
+    act = store_of(row.target).stops_by
+    if reason := refusal_of(row, act):
+        _close(row, rule, _could_not(rule, figure, reason), figure)
+        return True
+    words = _("%(figure)s: stopped by a rule") % {"figure": figure_words(rule, figure)}
+    return _act(row, rule, act, words, figure)
+
+
+def _advance(row: Submission, rule: RolloutRule, figure: Figure | None) -> bool:
+    """Only with figures that include the time since the step was taken."""
+    if row.state != SubmissionState.ROLLING_OUT or refusal_of(row, Act.ADVANCE):
+        return False
+    since = step_since(row)
+    since = max(since, rule.acted_at or since)
+    if clock.now() < since + timedelta(hours=rule.after_hours or 0):
+        return False
+    words = _("%(hours)s hours at this step") % {"hours": f"{rule.after_hours or 0:g}"}
+    if rule.source_id is not None:
+        is_good = verdict_of(rule, figure) is Verdict.GOOD
+        if figure is None or not is_good or figure.until <= since:
+            return False
+        words = f"{words}, {figure_words(rule, figure)}"
+    words = _("%(why)s: advanced by a rule") % {"why": words}
+    return _act(row, rule, Act.ADVANCE, words, figure)
+
+
+def _act(row: Submission, rule: RolloutRule, act: Act, words: str, figure: Figure | None) -> bool:
+    """False while an earlier step is on its way: then it is tried after the next reading."""
+    if open_effects(row):
+        return False
+    try:
+        act_on(submission=row, act=act, actor=None)
+    except Conflict:
+        return False
+    _close(row, rule, words, figure)
+    return True
+
+
+def _close(row: Submission, rule: RolloutRule, words: str, figure: Figure | None) -> None:
+    """Keep what was decided and why, and tell the team."""
+    rule.acted_at = clock.now()
+    rule.is_armed = rule.action == RuleAction.ADVANCE
+    rule.save(update_fields=["acted_at", "is_armed"])
+    note(row, words, facts=_facts(row, rule, figure))
+    if rule.action == RuleAction.ADVANCE:
+        return
+    about = {
+        "platform": str(row.target.platform.label),
+        "store": store_of(row.target).label,
+        "reason": words,
+    }
+    cause = f"{row.pk}:{rule.pk}:{rule.acted_at.isoformat()}"
+    notify(row.release, Notice.SUBMISSION_NEEDS_PERSON, cause=cause, words=about)
+
+
+def _facts(row: Submission, rule: RolloutRule, figure: Figure | None) -> Mapping[str, Any]:
+    source = str(rule.source) if rule.source else ""
+    facts: dict[str, Any] = {
+        "rule": rule.pk,
+        "sentence": sentence_of(rule, store_of(row.target), source),
+        "source": rule.source_id,
+        "metric": rule.metric,
+        "threshold": rule.threshold,
+    }
+    if figure is not None:
+        facts |= {
+            "value": figure.value,
+            "sample": figure.sample,
+            "until": figure.until.isoformat(),
+        }
+    return facts
+
+
+def _could_not(rule: RolloutRule, figure: Figure, reason: str) -> str:
+    words = {"figure": figure_words(rule, figure), "reason": reason}
+    return _("%(figure)s, and a rule could not stop it: %(reason)s") % words
+
+
+def figure_words(rule: RolloutRule, figure: Figure) -> str:
+    """`97.50 % crash-free sessions (900 sessions) in …`."""
+    return _("%(value)s %(metric)s (%(sample)s) in %(source)s") % {
+        "value": percent_words(figure.value),
+        "metric": METRIC_NAMES[figure.metric],
+        "sample": sample_words(rule.metric, figure.sample),
+        "source": rule.source,
+    }
+
+
+def step_since(row: Submission) -> datetime:
+    """When the roll-out came to where it is: it was neither elsewhere nor stopped since."""
+    since: datetime = row.changed_at
+    for event in row.events.order_by("-at", "-id")[:EVENTS_READ]:
+        if (event.state, event.percent) != (row.state, row.percent):
+            break
+        since = event.at
+    return since
