@@ -45,6 +45,7 @@ PLAIN = [
     *(
         "delivr",
         "GitHub",
+        "Sentry",
         "GitLab",
         "App Store",
         "Play Store",

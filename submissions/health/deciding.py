@@ -13,6 +13,7 @@ from delivr.failures import Conflict
 from integrations.providers.health import Figure
 from integrations.providers.stores import Act, SubmissionState
 from releases.messages.notices import Notice, notify
+from submissions.effects import open_effects
 from submissions.health.models import RolloutRule, RuleAction
 from submissions.health.verdicts import Verdict, judge
 from submissions.health.wording import (
@@ -22,7 +23,7 @@ from submissions.health.wording import (
     sentence_of,
 )
 from submissions.models import Submission, store_of
-from submissions.operations import act_on, open_effects, refusal_of
+from submissions.operations import act_on, refusal_of
 from submissions.states import note
 
 BAD_READINGS = 2  # in a row, before a rule acts
