@@ -312,6 +312,19 @@
     if (part.closest("form")?.dataset.sent) event.preventDefault();
   });
 
+  // What the server promised about a part goes with the part's next request: see delivr/pages/live.py.
+  const PROMISE = "Live-Promise";
+  const promises = new Map();
+
+  document.addEventListener("htmx:configRequest", ({ target, detail }) => {
+    if (promises.has(target.id)) detail.headers[PROMISE] = promises.get(target.id);
+  });
+
+  document.addEventListener("htmx:beforeOnLoad", ({ target, detail }) => {
+    const made = detail.xhr.getResponseHeader(PROMISE);
+    if (made) promises.set(target.id, made);
+  });
+
   // Sections that the user opened (details with an id) stay open when their part is replaced.
   let unfolded = [];
 
