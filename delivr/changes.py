@@ -122,6 +122,21 @@ def is_quiet(*, tenant: str, release: str, seen: str, session: str) -> bool:
         return bool(cursor.fetchone()[0])
 
 
+_NEWS = f"""
+SELECT pg_current_snapshot()::text, ARRAY(
+  SELECT DISTINCT ARRAY[tenant_key, release_key]::text[] FROM row_changes WHERE {UNSEEN}
+)
+"""  # noqa: S608 # constants
+
+
+def news(seen: str) -> tuple[str, list[tuple[str, str]]]:
+    """The present snapshot, and the (workspace, release) of all changes between `seen` and it."""
+    with connection.cursor() as cursor:
+        cursor.execute(_NEWS, {"seen": seen})
+        now, changed = cursor.fetchone()
+    return now, [(tenant, release) for tenant, release in changed]
+
+
 # --- Jobs -----------------------------------------------------------------------------------------
 
 ALL = "all"
