@@ -432,8 +432,8 @@ def test_every_model_is_in_the_admin() -> None:
     from delivr.tenants.models import IdempotentRequest
     from integrations.models import EarlierWebhookSecret
 
-    # encrypted responses and secrets; counters with hashed keys; random texts
-    unseen = {IdempotentRequest, EarlierWebhookSecret, RateCounter, CacheEntry, KeyProbe}
+    # encrypted responses and secrets; counters with hashed keys; random texts; notes of minutes
+    unseen = {IdempotentRequest, EarlierWebhookSecret, RateCounter, CacheEntry, KeyProbe, RowChange}
     missing = set(OURS) - set(admin.site._registry) - unseen
     assert not missing
 
