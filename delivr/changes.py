@@ -23,8 +23,11 @@ ELSEWHERE = ""  # no release's page shows it
 
 KEEP = timedelta(minutes=10)  # far longer than a page goes without reading its rows
 
+# With the rights of the tables' owner: a role for which `manage.py grants` has not been run since
+# the migration can still write. https://www.postgresql.org/docs/current/sql-createfunction.html
 _NOTE = """
-CREATE OR REPLACE FUNCTION "{name}"() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION "{name}"() RETURNS trigger LANGUAGE plpgsql
+SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE changed record;
 BEGIN
   changed := COALESCE(NEW, OLD);
