@@ -49,8 +49,9 @@ format: install-dev ## Fix what `make lint` can fix automatically
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-bench: install-dev ## Measure the webhook endpoint, long lists and every request (bench/README.md)
+bench: install-dev ## Measure the webhook endpoint, open pages, long lists and every request (bench/README.md)
 	@$(CONTAINED) $(PY) bench/webhook.py
+	@$(CONTAINED) $(PY) bench/live.py
 	@$(CONTAINED) $(PY) bench/lists.py
 	@exec $(CONTAINED) $(PY) bench/explain.py
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.db.models.functions import Now
 
 
 class RateCounter(models.Model):
@@ -45,3 +46,24 @@ class CacheEntry(models.Model):
 
     def __str__(self) -> str:
         return self.cache_key
+
+
+class RowChange(models.Model):
+    """A transaction that changed what pages of a workspace show. Only triggers on PostgreSQL write
+    it (`delivr.changes.NoteChanges`), and rows are deleted after a while.
+
+    Rows are only ever added, each by a transaction of its own, so that nobody waits for another.
+    """
+
+    pk = models.CompositePrimaryKey("tenant_key", "transaction", "release_key")
+    tenant_key = models.CharField(max_length=40)
+    transaction = models.BigIntegerField(db_index=True)  # PostgreSQL's id, with its epoch
+    # The release's id; `delivr.changes.SHARED` or `.ELSEWHERE` for what belongs to none.
+    release_key = models.CharField(max_length=64)
+    noted_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "row_changes"
+
+    def __str__(self) -> str:
+        return f"{self.tenant_key} {self.release_key} in {self.transaction}"

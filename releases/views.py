@@ -175,6 +175,7 @@ def release_live(request: TenantRequest, release_id: str) -> HttpResponse:
         context,
         seen=context["seen"],
         is_moving=shown.is_moving,
+        release=release_id,
     )
 
 

@@ -68,6 +68,10 @@ CELERY_KEY_PREFIX: str = env.str("CELERY_KEY_PREFIX", default="")
 WEB_CONCURRENCY = int(env.str("WEB_CONCURRENCY", default="") or (1 if IS_SQLITE else 2))
 WEB_THREADS = int(env.str("WEB_THREADS", default="") or (8 if IS_SQLITE else 4))
 
+# Where `manage.py live` listens, and whether the proxy passes pages' `…/events` on to it.
+LIVE_BIND: str = env.str("LIVE_BIND", default="127.0.0.1:8001")
+LIVE_EVENTS: bool = env.bool("LIVE_EVENTS", default=False)
+
 # --- Mail ----------------------------------------------------------------------------------------
 # The mail server; empty: mails go into the log, and addresses need no confirmation.
 EMAIL_URL: str = env.str("EMAIL_URL", default="")

@@ -55,6 +55,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "delivr.pages.live.Promised",
     "delivr.tenants.middleware.TenantMiddleware",
     "delivr.monitoring.logs.IdsOfRequests",
     "delivr.pages.timezones.TimeZones",

@@ -82,6 +82,7 @@ JOBS = {
         run="integrations.expiring.warn_by_id", due="integrations.expiring.due_warnings", every=3600
     ),
     "retention": Job(run="builds.retention.delete_expired", due="builds.retention.due", every=3600),
+    "notes": Job(run="delivr.changes.delete_notes", due="delivr.changes.due_notes", every=60),
     "keys": Job(run="delivr.encryption.key_usage.run", due="delivr.encryption.key_usage.due"),
     "seal": Job(run="delivr.audit.sealing.seal", due="delivr.audit.sealing.due", every=5),
 }

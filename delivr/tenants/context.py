@@ -17,4 +17,5 @@ def workspace(request: HttpRequest) -> dict[str, Any]:
         "may_write": bool(role and role.covers(Role.MEMBER)),
         "may_manage": bool(role and role.covers(Role.ADMIN)),
         "sandbox_url": settings.SANDBOX_URL,
+        "has_events": settings.LIVE_EVENTS,
     }

@@ -265,6 +265,7 @@ TRACES = {
     "usersessions.UserSession",
     "delivr.RateCounter",
     "delivr.CacheEntry",
+    "delivr.RowChange",
     "axes.AccessAttempt",
     "axes.AccessLog",
 }

@@ -17,7 +17,7 @@ from django.db import models
 from delivr.audit.wording import ACTIONS
 from delivr.effects.models import Heartbeat
 from delivr.encryption.fields import SecretTextField, secret_fields
-from delivr.models import CacheEntry, KeyProbe, RateCounter
+from delivr.models import CacheEntry, KeyProbe, RateCounter, RowChange
 from delivr.tenants.models import ApiToken, Invitation, Tenant, TenantOwned, User
 from delivr.tests.calls import functions, literals, reaches
 from integrations.models import FAMILIES
@@ -167,7 +167,16 @@ def _reached(start: str, imports: Mapping[str, set[str]]) -> set[str]:
 
 def test_every_table_without_a_tenant_is_listed() -> None:
     free = {model for model in OURS if not issubclass(model, TenantOwned)}
-    assert free == {User, Tenant, RateCounter, CacheEntry, Heartbeat, KeyProbe, StoreLock}
+    assert free == {
+        User,
+        Tenant,
+        RateCounter,
+        CacheEntry,
+        Heartbeat,
+        KeyProbe,
+        RowChange,
+        StoreLock,
+    }
 
 
 @pytest.mark.parametrize(
@@ -423,8 +432,8 @@ def test_every_model_is_in_the_admin() -> None:
     from delivr.tenants.models import IdempotentRequest
     from integrations.models import EarlierWebhookSecret
 
-    # encrypted responses and secrets; counters with hashed keys; random texts
-    unseen = {IdempotentRequest, EarlierWebhookSecret, RateCounter, CacheEntry, KeyProbe}
+    # encrypted responses and secrets; counters with hashed keys; random texts; notes of minutes
+    unseen = {IdempotentRequest, EarlierWebhookSecret, RateCounter, CacheEntry, KeyProbe, RowChange}
     missing = set(OURS) - set(admin.site._registry) - unseen
     assert not missing
 

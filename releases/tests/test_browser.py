@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from delivr.tests.every_page import stay_signed_in
 
 pytestmark = pytest.mark.browser
+
+LIVE = re.compile(r"/releases/\w+/live")
 
 
 @pytest.fixture
@@ -252,3 +255,22 @@ def test_filters_work_without_javascript(browser: Browser, filled: dict[str, Any
     page.get_by_role("button", name="Search").click()
     expect(page.locator("#found")).to_contain_text("No release matches these filters")
     page.close()
+
+
+def test_part_brings_the_promise_of_the_last_answer(
+    member: Page, product: Any, filled: dict[str, Any]
+) -> None:
+    """The server makes promises on PostgreSQL only, so the answers are given here."""
+    page, asked = member, []
+
+    def answer(route: Route) -> None:
+        asked.append(route.request.headers.get("live-promise"))
+        route.fulfill(status=204, headers={"Live-Promise": f"promise {len(asked)}"})
+
+    page.route(LIVE, answer)
+    page.goto(f"{product.url}/releases/{filled['releaseId']}")
+    for _ in range(3):
+        with page.expect_response(LIVE) as response:
+            page.evaluate("htmx.trigger(document.body, 'wake')")
+        response.value.finished()
+    assert asked[:3] == [None, "promise 1", "promise 2"]

@@ -307,9 +307,28 @@
 
   document.addEventListener("htmx:beforeRequest", (event) => {
     const part = event.target;
-    if ("live" in part.dataset && (document.hidden || isAsking(part))) event.preventDefault();
-    // A submitted form leaves the page: new requests would be aborted.
-    if (part.closest("form")?.dataset.sent) event.preventDefault();
+    if (!("live" in part.dataset)) return;
+    if (document.hidden || isAsking(part) || isTold(part, event.detail)) event.preventDefault();
+  });
+
+  // A submitted form leaves the page: new requests would be aborted.
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (event.target.closest("form")?.dataset.sent) event.preventDefault();
+  });
+
+  // What the server promised about a part goes with the part's next request: see delivr/pages/live.py.
+  const PROMISE = "Live-Promise";
+  const promises = new Map();
+  const answeredAt = new Map();
+
+  document.addEventListener("htmx:configRequest", ({ target, detail }) => {
+    if (promises.has(target.id)) detail.headers[PROMISE] = promises.get(target.id);
+  });
+
+  document.addEventListener("htmx:beforeOnLoad", ({ target, detail }) => {
+    const made = detail.xhr.getResponseHeader(PROMISE);
+    if (made) promises.set(target.id, made);
+    answeredAt.set(target.id, Date.now());
   });
 
   // Sections that the user opened (details with an id) stay open when their part is replaced.
@@ -327,6 +346,34 @@
   const wake = () => {
     if (!document.hidden) htmx.trigger(document.body, "wake");
   };
+
+  // Where the server tells at once what has changed (data-events), a part asks when it is told, and
+  // otherwise only for what changes with time. The page asks whenever the connection opens, so that
+  // nothing is missed; a hidden one holds no connection.
+  const MOVING = 15000; // milliseconds
+  const RESTING = 600000;
+  let events;
+
+  const isTold = (part, { requestConfig }) =>
+    events?.readyState === EventSource.OPEN &&
+    !requestConfig.triggeringEvent &&
+    Date.now() - (answeredAt.get(part.id) ?? 0) < ("rests" in part.dataset ? RESTING : MOVING);
+
+  const listen = () => {
+    const part = document.querySelector("[data-events]");
+    if (part && events && !document.hidden) return;
+    events?.close();
+    events = part && !document.hidden ? new EventSource(part.dataset.events) : undefined;
+    for (const name of ["open", "message"]) events?.addEventListener(name, wake);
+  };
+
+  document.addEventListener("visibilitychange", listen);
+  document.addEventListener("htmx:afterSettle", listen);
+  window.addEventListener("pagehide", () => {
+    events?.close();
+    events = undefined;
+  });
+  window.addEventListener("pageshow", listen);
 
   document.addEventListener("visibilitychange", wake);
   window.addEventListener("online", wake);

@@ -50,6 +50,10 @@ env:
     value: "https://{{ .root.Values.host }}"
   - name: ALLOWED_HOSTS
     value: "{{ .root.Values.host }},localhost,{{ .root.Release.Name }}-web"
+  - name: LIVE_BIND
+    value: "0.0.0.0:8001"
+  - name: LIVE_EVENTS
+    value: {{ if gt (int .root.Values.live.replicas) 0 }}"1"{{ else }}"0"{{ end }}
   {{- range $name, $value := .root.Values.settings }}
   - name: {{ $name }}
     value: {{ $value | quote }}
