@@ -187,6 +187,16 @@ def test_a_minute_later_the_pipeline_is_read_again(
     assert Around.answered == 0
 
 
+def test_a_pipeline_in_use_is_kept(
+    remembered: PipelineIntegration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = known.time.monotonic()
+    for seconds in (40, 80, 120):
+        monkeypatch.setattr(known.time, "monotonic", lambda later=seconds: start + later)
+        stored(send(remembered, SEED))
+    assert Around.answered == 3
+
+
 def test_secrets_are_not_shown(remembered: PipelineIntegration) -> None:
     assert remembered.webhook_secret.reveal() not in repr(known.find(remembered.pk))
 

@@ -1,4 +1,4 @@
-"""Pipelines whose webhooks were authenticated within the last minute, in this process.
+"""Pipelines whose webhooks were taken within the last minute, in this process.
 
 The thin path (`thin.py`) authenticates with them, without a query. Only a sender with the right
 secret gets its pipeline remembered, so that how long a refusal takes tells nobody which pipelines
@@ -15,11 +15,11 @@ from django.conf import settings
 
 from integrations.models import PipelineIntegration
 
-REMEMBERED = 60.0  # seconds
+REMEMBERED = 60.0  # seconds since the last delivery
 MOST = 10_000  # pipelines
 
 
-@dataclass(frozen=True)
+@dataclass
 class Known:
     """What is needed to authenticate and store a delivery, and whether that is still true: the
     statement that stores it compares `ciphertext` and `revision`."""
@@ -31,6 +31,10 @@ class Known:
     ciphertext: bytes = field(repr=False)
     revision: int
     until: float  # by time.monotonic()
+
+    def keep(self) -> None:
+        """It was just right: remember it for another minute."""
+        self.until = time.monotonic() + REMEMBERED
 
 
 _known: dict[str, Known] = {}

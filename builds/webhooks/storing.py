@@ -74,7 +74,10 @@ def store(known: Known, sender: str, authentication: Authentication, body: bytes
     except psycopg.Error:  # the next delivery begins anew, without what was prepared
         own.close()
         raise
-    return row.pk if found else None
+    if found is None:
+        return None
+    known.keep()
+    return str(row.pk)
 
 
 @functools.cache
