@@ -21,8 +21,8 @@ _TAKE_A_TURN = f"""
 INSERT INTO rate_counters AS counter (key, hits, ends_at) VALUES (%(key)s, 1, %(end)s)
 ON CONFLICT (key) DO UPDATE {_COUNT} RETURNING hits
 """  # noqa: S608 # values are parameters
-# For a key that was counted before, as part of another statement: where many wait for one row,
-# PostgreSQL lets them take turns in an UPDATE, but try again and again in an upsert.
+# For a key that was counted before, as part of another statement: faster than the upsert where many
+# wait for one row.
 TAKE_ANOTHER_TURN = f"UPDATE rate_counters AS counter {_COUNT} AND key = %(key)s"
 
 
