@@ -1,8 +1,8 @@
-"""The webhook endpoint's rate as a share of a no-op's rate, in one run on one machine.
+"""The webhook endpoint's rate as a share of a bare transaction's, in one run on one machine.
 
-`make bench`, or `python bench/webhook.py [--seconds 4] [--rounds 3] [--connections 8] [--sqlite]
-[--json]`. Both are served by the same gunicorn with the production settings; rounds alternate and
-the median is reported. bench/README.md explains the output.
+`make bench`, or `python bench/webhook.py [--seconds 4] [--rounds 5] [--connections 8] [--sqlite]
+[--without-disk] [--json]`. Served by gunicorn with the production settings; what is compared
+alternates, and medians are reported. bench/README.md explains the output.
 """
 
 from __future__ import annotations
@@ -25,25 +25,30 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from bench.load import Result, measure  # noqa: E402 # needs the path
+from bench import transaction  # noqa: E402 # needs the path
+from bench.load import Result, measure  # noqa: E402
 
 POSTGRES = os.environ.get("TEST_DATABASE_URL", "postgres://postgres@127.0.0.1:5432/postgres")
-PIPELINES = 50
+REDIS = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/15")
+PIPELINES = 100
 PREPARED_PER_SECOND = 4000  # requests prepared for each second of a round; more than are sent
 
 
 def main() -> None:
     arguments = parse()
-    with tempfile.TemporaryDirectory() as folder, database(arguments.sqlite, folder) as url:
-        environment(url, folder)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        database(arguments.sqlite, folder, without_disk=arguments.without_disk) as url,
+    ):
+        environment(url, folder, "" if arguments.sqlite else REDIS)
         endpoints = seed()
-        with server(folder) as port:
+        with messages_removed(), server(folder) as port:
+            warm_up(port, endpoints)
             rounds = [one_round(port, endpoints, arguments) for _ in range(arguments.rounds)]
     report(rounds, arguments)
 
@@ -51,16 +56,17 @@ def main() -> None:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=4)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--sqlite", action="store_true", help="instead of TEST_DATABASE_URL")
+    parser.add_argument("--without-disk", action="store_true", help="no commit waits for the disk")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 
 
 @contextlib.contextmanager
-def database(sqlite: bool, folder: str) -> Iterator[str]:
-    """Create a temporary database; its URL."""
+def database(sqlite: bool, folder: str, *, without_disk: bool = False) -> Iterator[str]:
+    """Create a temporary database; its URL. `without_disk`: no commit waits for the disk."""
     if sqlite:
         yield f"sqlite:///{folder}/bench.sqlite3"
         return
@@ -69,13 +75,29 @@ def database(sqlite: bool, folder: str) -> Iterator[str]:
     name = f"delivr_bench_{os.getpid()}"
     with psycopg.connect(POSTGRES, autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}"')
+        if without_disk:
+            connection.execute(f'ALTER DATABASE "{name}" SET synchronous_commit = off')
         try:
             yield urlsplit(POSTGRES)._replace(path=f"/{name}").geturl()
         finally:
             connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
-def environment(database_url: str, folder: str) -> None:
+@contextlib.contextmanager
+def messages_removed() -> Iterator[None]:
+    """No worker takes the messages of this run: delete them after it."""
+    try:
+        yield
+    finally:
+        if os.environ["CELERY_BROKER_URL"]:
+            import redis
+
+            with redis.Redis.from_url(REDIS) as broker:
+                if found := broker.keys(f"{os.environ['CELERY_KEY_PREFIX']}*"):
+                    broker.delete(*found)
+
+
+def environment(database_url: str, folder: str, broker_url: str = "") -> None:
     """Set the environment of the server and, for seeding, of this process."""
     os.environ.update(
         DJANGO_SETTINGS_MODULE="delivr.settings",
@@ -83,7 +105,8 @@ def environment(database_url: str, folder: str) -> None:
         FERNET_KEYS=secrets.token_urlsafe(32),
         DATABASE_URL=database_url,
         DELIVR_DATA_DIR=folder,
-        CELERY_BROKER_URL="",
+        CELERY_BROKER_URL=broker_url,
+        CELERY_KEY_PREFIX=f"bench-{os.getpid()}:",
         ALLOWED_HOSTS="127.0.0.1",
         WEBHOOKS_PER_MINUTE="1000000",  # requests are still counted
     )
@@ -139,17 +162,30 @@ def wait_until_ready(port: int) -> None:
     raise SystemExit("The server did not come up.")
 
 
+def warm_up(port: int, endpoints: list[tuple[str, str]]) -> None:
+    """Each process answers each pipeline at least once, as it does within the first minute."""
+    reports = [report_request(*endpoint) for endpoint in endpoints * 4]
+    measure(port, [reports] * 8, 202, 30)
+
+
 def one_round(
     port: int, endpoints: list[tuple[str, str]], arguments: argparse.Namespace
 ) -> dict[str, Result]:
     count = int(arguments.seconds * PREPARED_PER_SECOND / arguments.connections)
-    ways = range(arguments.connections)
     noop = b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
-    reports = [[report_request(*endpoints[n % PIPELINES]) for n in range(count)] for _ in ways]
-    return {
-        "noop": measure(port, [[noop] * count * 4 for _ in ways], 200, arguments.seconds),
-        "webhook": measure(port, reports, 202, arguments.seconds),
+    found = {
+        "no-op": measure(port, [[noop] * count] * arguments.connections, 200, arguments.seconds)
     }
+    for name, some in (("100 pipelines", endpoints), ("1 pipeline", endpoints[:1])):
+        if not arguments.sqlite:
+            pipelines = [pipeline_id for pipeline_id, _secret in some]
+            found[f"transaction, {name}"] = transaction.measure(pipelines, arguments.seconds)
+        reports = [
+            [report_request(*some[n % len(some)]) for n in range(count)]
+            for _ in range(arguments.connections)
+        ]
+        found[f"webhook, {name}"] = measure(port, reports, 202, arguments.seconds)
+    return found
 
 
 def report_request(pipeline_id: str, secret: str) -> bytes:
@@ -179,23 +215,30 @@ def report_request(pipeline_id: str, secret: str) -> bytes:
 
 
 def report(rounds: list[dict[str, Result]], arguments: argparse.Namespace) -> None:
-    ratios = [each["webhook"].rate / each["noop"].rate for each in rounds]
-    answer: dict[str, Any] = {
-        "database": "SQLite" if arguments.sqlite else "PostgreSQL",
-        "ratio": round(statistics.median(ratios), 3),
-        "ratios": [round(ratio, 3) for ratio in ratios],
-        "rounds": [{name: asdict(result) for name, result in each.items()} for each in rounds],
+    against = ["no-op"] if arguments.sqlite else ["no-op", "transaction"]
+    ratios = {
+        f"webhook / {other}, {name}": [
+            each[f"webhook, {name}"].rate
+            / each[other if other == "no-op" else f"{other}, {name}"].rate
+            for each in rounds
+        ]
+        for other in against
+        for name in ("100 pipelines", "1 pipeline")
     }
     if arguments.json:
-        print(json.dumps(answer))
+        results = [{name: asdict(result) for name, result in each.items()} for each in rounds]
+        print(json.dumps({"ratios": ratios, "rounds": results}))
         return
-    for number, each in enumerate(rounds, 1):
-        for name, result in each.items():
-            print(
-                f"round {number}  {name:<8} {result.rate:7.0f}/s"
-                f"  p50 {result.p50:6.1f} ms  p99 {result.p99:6.1f} ms  errors {result.errors}"
-            )
-    print(f"webhook / no-op: {answer['ratio']:.2f}  (rounds: {answer['ratios']})")
+    for name in rounds[0]:
+        rate, p50, p99 = (
+            statistics.median(getattr(each[name], figure) for each in rounds)
+            for figure in ("rate", "p50", "p99")
+        )
+        errors = sum(each[name].errors for each in rounds)
+        print(f"{name:<27}{rate:6.0f}/s  p50 {p50:5.1f} ms  p99 {p99:5.1f} ms  errors {errors}")
+    for name, found in ratios.items():
+        spread = f"{min(found):.2f} to {max(found):.2f}"
+        print(f"{name:<38}{statistics.median(found):.2f}  ({spread})")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from builds.models import Build
+from builds.tests.both_ways import thin_path, way  # noqa: F401 # fixtures
 from delivr.effects.models import EffectState
 from delivr.effects.runner import run_effect
 from delivr.tenants.models import Role

@@ -23,7 +23,7 @@ from integrations.models import EarlierWebhookSecret, PipelineIntegration
 from integrations.operations import disconnect, rotate_webhook_secret
 from integrations.redaction import secrets_of
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("way")]
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from builds.webhooks import views as webhooks
 from builds.webhooks.deliveries import apply_delivery
 from delivr.tests.wired import Wired, fresh, wire
 
-pytestmark = [pytest.mark.django_db, pytest.mark.on_postgresql]
+pytestmark = [pytest.mark.django_db, pytest.mark.on_postgresql, pytest.mark.usefixtures("way")]
 
 
 @pytest.fixture

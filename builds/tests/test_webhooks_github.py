@@ -10,11 +10,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.test import Client, RequestFactory
+from django.test import RequestFactory
 from django.utils import timezone
 
 from builds.models import Build, BuildEvent, WebhookDelivery
 from builds.polling.poller import poll_build
+from builds.tests.sending import client
 from builds.webhooks.authentication import authenticate
 from builds.webhooks.deliveries import apply_delivery
 from delivr.effects.runner import run_effect
@@ -22,7 +23,7 @@ from delivr.tests.wired import Wired, fresh, trigger_of, wire, wired_to
 from integrations.models import PipelineIntegration
 from integrations.operations import rotate_webhook_secret
 
-pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite, pytest.mark.usefixtures("way")]
 SECRET = "It's a Secret to Everybody"  # GitHub's own example
 NOWHERE = "http://127.0.0.1:1"
 RUN = {"id": 7, "name": "Beta", "status": "completed", "conclusion": "success", "run_number": 245}
@@ -55,7 +56,7 @@ def post(pipeline: Any, body: Any, event: str = "push", **kwargs: Any) -> Any:
     }
     kind = kwargs.pop("content_type", "application/json")
     url = f"/api/v1/webhooks/github/{pipeline.pk}"
-    return Client().post(url, raw, content_type=kind, headers=headers)
+    return client().post(url, raw, content_type=kind, headers=headers)
 
 
 def taken(answer: Any) -> WebhookDelivery:
@@ -77,9 +78,9 @@ def workflow_run(action: str, title: str = "Beta", **run: Any) -> dict[str, Any]
 def test_the_signature_is_the_one_that_github_documents() -> None:
     """The values are from GitHub's page on validating deliveries."""
     sent = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
-    request = RequestFactory().post("/", headers={"x-hub-signature-256": sent})
-    assert authenticate("github", request, b"Hello, World!", ["other", SECRET])
-    assert authenticate("github", request, b"Hello, World?", [SECRET]) is None
+    headers = RequestFactory().post("/", headers={"x-hub-signature-256": sent}).headers
+    assert authenticate("github", headers, b"Hello, World!", ["other", SECRET])
+    assert authenticate("github", headers, b"Hello, World?", [SECRET]) is None
 
 
 @pytest.mark.parametrize(

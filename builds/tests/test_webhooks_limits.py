@@ -7,15 +7,14 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.test import Client
 
 from builds.models import WebhookDelivery
-from builds.tests.sending import SEED, basic, path, post, raw, send, signed
+from builds.tests.sending import SEED, basic, client, path, post, raw, send, signed
 from builds.webhooks import views as webhooks
 from delivr.tests import factories
 from delivr.tests.wired import Wired, wire
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("way")]
 NOWHERE = "http://127.0.0.1:1"
 
 
@@ -110,7 +109,7 @@ def test_the_limit_holds_for_simultaneous_requests(tenant: Any, settings: Any) -
             body = raw({**SEED, "n": number})
             headers = signed(secret, body, message_id=f"msg_{number}")
             url = path(pipeline)
-            answer = Client().post(url, body, content_type="application/json", headers=headers)
+            answer = client().post(url, body, content_type="application/json", headers=headers)
             return int(answer.status_code)
         finally:
             connection.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from django.conf import settings
@@ -54,17 +54,15 @@ def store(
     sender: str = "",
 ) -> WebhookDelivery:
     """Store a delivery as it was received; for a duplicate, return the row that already exists."""
-    now = clock.now()
-    row = WebhookDelivery(
+    row = unsaved(
+        pipeline_id=pipeline.pk,
         tenant_id=pipeline.tenant_id,
-        pipeline=pipeline,
         dedupe_key=dedupe_key,
         trust=trust,
+        body=body,
         event=event,
         sender=sender,
-        body=body,
-        received_at=now,
-        next_at=now + CLAIM if settings.CELERY_BROKER_URL else now,
+        now=clock.now(),
     )
     WebhookDelivery.objects.bulk_create([row], ignore_conflicts=True)
     kept: WebhookDelivery = WebhookDelivery.objects.defer("body").get(
@@ -73,6 +71,13 @@ def store(
     if kept.pk == row.pk:
         enqueue_on_commit("delivery", row.pk)
     return kept
+
+
+def unsaved(*, now: datetime, **values: Any) -> WebhookDelivery:
+    """The row of a delivery that is received now. A worker is told of it, if there is a broker, and
+    the sweeper finds it if the worker lost it."""
+    next_at = now + CLAIM if settings.CELERY_BROKER_URL else now
+    return WebhookDelivery(received_at=now, next_at=next_at, **values)
 
 
 @transaction.atomic

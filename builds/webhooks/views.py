@@ -18,6 +18,7 @@ from django.views.decorators.csrf import csrf_exempt
 from gunicorn.http.errors import ParseException
 
 from builds.models import WebhookDelivery
+from builds.webhooks import known
 from builds.webhooks.authentication import (
     Authentication,
     authenticate,
@@ -39,7 +40,7 @@ LARGE_AN_HOUR = 600
 MINUTE = 60
 REFUSALS = 60  # 401 responses per minute and address; after that 429
 _ID = re.compile(r"[A-Za-z0-9_]{1,60}")
-_NOBODY = webhook_secret()  # checked for an unknown pipeline, so that it takes equally long
+NOBODY = webhook_secret()  # checked for an unknown pipeline, so that it takes equally long
 
 
 @csrf_exempt
@@ -49,19 +50,25 @@ def receive(request: HttpRequest, sender: str, pipeline_id: str = "") -> JsonRes
         longest = MOST_READ if webhooks_of(sender).is_never_refused else MAX_BYTES
         _check_head(request, longest=longest)
         pipeline, secrets = _look_up(pipeline_id)
-        if pipeline_id and not may_be_read(sender, request, secrets):
+        if pipeline_id and not may_be_read(sender, request.headers, secrets):
             raise _refusal(request)
         body = _body(request, longest=longest)
         if not pipeline_id:
             pipeline, secrets = _look_up(_pipeline_in(body))
         is_polled = pipeline is None or pipeline.silence is None
-        authentication = authenticate(sender, request, body, secrets, is_polled=is_polled)
+        authentication = authenticate(sender, request.headers, body, secrets, is_polled=is_polled)
         if authentication is None or pipeline is None:
             raise _refusal(request)
+        known.remember(pipeline, secrets)
         delivery = _keep_or_drop(pipeline, sender, authentication, body)
     except Problem as problem:
         return problem_response(request, problem)
-    return JsonResponse({"deliveryId": delivery and delivery.pk}, status=202)
+    return JsonResponse(answer(delivery.pk if delivery else None), status=202)
+
+
+def answer(delivery_id: str | None) -> dict[str, str | None]:
+    """The body of a 202."""
+    return {"deliveryId": delivery_id}
 
 
 def _keep_or_drop(
@@ -136,7 +143,7 @@ def _stream(request: HttpRequest) -> Any:
 def _look_up(pipeline_id: str) -> tuple[PipelineIntegration | None, list[str]]:
     """The pipeline and its secrets; for an unknown one a secret that nobody has."""
     pipeline = _pipeline(pipeline_id)
-    return pipeline, (live_secrets(pipeline) if pipeline else []) or [_NOBODY]
+    return pipeline, (live_secrets(pipeline) if pipeline else []) or [NOBODY]
 
 
 def _pipeline(pipeline_id: str) -> PipelineIntegration | None:
@@ -172,6 +179,11 @@ def _refusal(request: HttpRequest) -> Problem:
     )
 
 
+def key_of(pipeline_id: str) -> str:
+    """The counter of what a pipeline sends."""
+    return f"webhook:{pipeline_id}"
+
+
 def _count(pipeline: PipelineIntegration, *, size: int) -> None:
     """Raises Problem 429. If the sender then gives up, nothing is lost: polling finds the result.
 
@@ -179,7 +191,7 @@ def _count(pipeline: PipelineIntegration, *, size: int) -> None:
     otherwise one sender could fill the disk.
     """
     limit = settings.WEBHOOKS_PER_MINUTE
-    if seconds := hit(f"webhook:{pipeline.pk}", limit=limit, window=MINUTE):
+    if seconds := hit(key_of(pipeline.pk), limit=limit, window=MINUTE):
         raise _slow_down(seconds)
     if size > LARGE:
         key = f"webhook large:{pipeline.tenant_id}"

@@ -11,7 +11,8 @@ import functools
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from celery import shared_task
 from django.conf import settings
@@ -44,6 +45,16 @@ def run(name: str, row_id: str) -> None:
         job(name)(row_id)
 
 
+@shared_task(name="delivr.run_jobs", ignore_result=True)  # type: ignore[untyped-decorator]
+def run_jobs(jobs: list[tuple[str, str]]) -> None:
+    """Several jobs; one that fails does not stop the others."""
+    for name, row_id in jobs:
+        try:
+            run(name, row_id)
+        except Exception:
+            log.exception("The job %s %s failed.", name, row_id)
+
+
 class _Pause:
     """After the broker refuses a message, this process sends none for `PAUSE` seconds: each try may
     take half a second, and a request that creates ten effects would wait for all of them."""
@@ -67,14 +78,28 @@ pause = _Pause()
 
 def enqueue(name: str, row_id: str) -> bool:
     """Send the message now; never fails, never waits long. False if the broker did not take it."""
+    return _send(run_job, (name, row_id), f"{name} {row_id}")
+
+
+def enqueue_all(jobs: Sequence[tuple[str, str]], *, most: int) -> None:
+    """The same for many jobs, with up to `most` of them in one message."""
+    for start in range(0, len(jobs), most):
+        some = jobs[start : start + most]
+        if len(some) == 1:
+            enqueue(*some[0])
+        else:
+            _send(run_jobs, (some,), f"{len(some)} jobs")
+
+
+def _send(task: Any, arguments: tuple[Any, ...], words: str) -> bool:
     crashpoint("before_enqueue")
     if not settings.CELERY_BROKER_URL or pause.is_on:
         return False
     try:
-        run_job.apply_async((name, row_id), retry=False, ignore_result=True)
+        task.apply_async(arguments, retry=False, ignore_result=True)
     except Exception:  # whatever the broker does: the row stays and the sweeper finds it
         pause.begin()
-        log.warning("The broker did not take %s %s.", name, row_id)
+        log.warning("The broker did not take %s.", words)
         return False
     return True
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from delivr.settings.environment import CELERY_BROKER_URL, IS_SQLITE
+
 # Kind of effect: its `EffectHandler`.
 EFFECT_HANDLERS = {
     "mail.send": "delivr.tenants.mails.SendInvitation",
@@ -108,3 +110,5 @@ CONNECTION_USERS = "releases.operations.unfinished_using"
 TENANT_USERS = "releases.operations.unfinished_of"
 # Called with (tenant, actor) when a workspace is deleted, within that transaction.
 TENANT_CLOSED = "integrations.operations.disconnect_all"
+# The WSGI application around Django's: called with that, returns another; "": none.
+WSGI_AROUND = "" if IS_SQLITE or not CELERY_BROKER_URL else "builds.webhooks.thin.ThinPath"

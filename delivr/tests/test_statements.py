@@ -13,12 +13,15 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from builds.tests.both_ways import Around, thin_path  # noqa: F401 # a fixture
+from builds.tests.sending import SEED, send, stored
+from builds.webhooks import storing
 from delivr.tests import factories
 from delivr.tests.sample_workspace import SampleWorkspace, build_workspace
 
 pytestmark = [pytest.mark.on_sqlite, pytest.mark.django_db]
 
-LIST, DETAIL = 8, 12  # statements
+LIST, DETAIL, WEBHOOK, THIN = 8, 12, 4, 2  # statements
 LISTS = (
     "/activity",
     "/activity?state=DEAD",
@@ -87,3 +90,34 @@ def test_page_of_one_object_costs_few_statements(path: str, sample: SampleWorksp
 @pytest.mark.parametrize("path", ABOVE)
 def test_those_above_the_rule_get_no_more(path: str, sample: SampleWorkspace) -> None:
     assert statements_of(path, sample) <= ABOVE[path]
+
+
+def test_a_webhook_costs_few_statements() -> None:
+    pipeline = factories.PipelineFactory()
+    with CaptureQueriesContext(connection) as queries:
+        answer = send(pipeline, SEED)
+    assert answer.status_code == 202
+    assert sum("SAVEPOINT" not in query["sql"] for query in queries) <= WEBHOOK
+
+
+@pytest.mark.services
+def test_a_webhook_on_the_thin_path_costs_fewer(
+    thin_path: type[Around],  # noqa: F811 # the fixture
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pipeline = factories.PipelineFactory()
+    stored(send(pipeline, SEED))
+    statements: list[bytes] = []
+    inner = storing.connection
+
+    class Counts:
+        def execute(self, statement: bytes, *values: Any, **options: Any) -> Any:
+            statements.append(statement)
+            return inner().execute(statement, *values, **options)
+
+    monkeypatch.setattr(storing, "connection", Counts)
+    with CaptureQueriesContext(connection) as queries:
+        answer = send(pipeline, SEED)
+    assert answer.status_code == 202
+    assert thin_path.answered == 1
+    assert 1 <= len(statements) + len(queries) <= THIN
