@@ -10,7 +10,7 @@ from integrations.providers.health import Metric
 from integrations.providers.stores import Act, ReleaseType, SubmissionState
 from releases.models import ReleaseTarget
 from submissions.health.models import RuleAction
-from submissions.health.shown import FigureLine, RuleLine, health_of
+from submissions.health.shown import FigureLine, HealthLines, RuleLine, health_of
 from submissions.models import Submission
 
 
@@ -199,13 +199,19 @@ class SubmissionSerializer(serializers.ModelSerializer[Submission]):
 
     @extend_schema_field(RolloutRuleSerializer(many=True))
     def get_rolloutRules(self, row: Submission) -> Any:
-        lines: Any = health_of(row, clock.now()).rules
+        lines: Any = self._health(row).rules
         return RolloutRuleSerializer(lines, many=True).data
 
     @extend_schema_field(HealthFigureSerializer(many=True))
     def get_health(self, row: Submission) -> Any:
-        lines: Any = health_of(row, clock.now()).figures
+        lines: Any = self._health(row).figures
         return HealthFigureSerializer(lines, many=True).data
+
+    def _health(self, row: Submission) -> HealthLines:
+        """At one time for a whole list: the clock is the database's."""
+        if "now" not in self.context:
+            self.context["now"] = clock.now()
+        return health_of(row, self.context["now"])
 
 
 ACTS = [act.value for act in Act]

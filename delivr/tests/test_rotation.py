@@ -88,7 +88,9 @@ def rows(keys: Any, tenant: Any) -> list[Any]:
     earlier = EarlierWebhookSecret.objects.create(
         tenant=tenant, pipeline=pipeline, secret="whsec_earlier", until=timezone.now()
     )
-    return [pipeline.scm, pipeline.target, pipeline, play, chat, tickets, request, factor, earlier]
+    sentry = factories.SentryFactory(tenant=tenant)
+    connections = [pipeline.scm, pipeline.target, pipeline, play, chat, tickets, sentry]
+    return [*connections, request, factor, earlier]
 
 
 @pytest.mark.django_db
@@ -99,7 +101,7 @@ class TestRotation:
         result = rotate_secrets()
         keys(NEW)
         assert [{n: s.reveal() for n, s in secrets_of(row).items()} for row in rows] == before
-        assert result.rotated == sum(map(len, before)) == 11
+        assert result.rotated == sum(map(len, before)) == 12
         assert result.unreadable == []
 
     def test_every_table_with_secrets_is_rotated(self, rows: list[Any]) -> None:
@@ -170,9 +172,9 @@ class TestRotation:
         out = io.StringIO()
         call_command("rotate_secrets", "--json", stdout=out, stderr=io.StringIO())
         assert json.loads(out.getvalue()) == {
-            "rotated": 11,
+            "rotated": 12,
             "rows": 9,
-            "keys": [11, 0],
+            "keys": [12, 0],
             "unreadable": [],
             "isRotated": True,
             "lostKeys": 0,
@@ -187,10 +189,10 @@ class TestRotation:
         out = io.StringIO()
         call_command("rotate_secrets", "--check", "--json", stdout=out)
         found = json.loads(out.getvalue())
-        assert (found["keys"], found["isRotated"]) == ([1, 11], False)
+        assert (found["keys"], found["isRotated"]) == ([1, 12], False)
         assert [s.ciphertext for row in rows for s in secrets_of(row).values()] == before
         call_command("rotate_secrets", "--check", stdout=out)
-        assert "Key 2 of 2 is needed by 11 secrets." in out.getvalue()
+        assert "Key 2 of 2 is needed by 12 secrets." in out.getvalue()
         assert "take the others out" not in out.getvalue()
         assert secrets_of(fresh)["access_token"].key == 0
 
