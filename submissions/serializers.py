@@ -209,9 +209,10 @@ class SubmissionSerializer(serializers.ModelSerializer[Submission]):
 
     def _health(self, row: Submission) -> HealthLines:
         """At one time for a whole list: the clock is the database's."""
-        if "now" not in self.context:
-            self.context["now"] = clock.now()
-        return health_of(row, self.context["now"])
+        context: Any = self.context
+        now = context.get("now") or clock.now()
+        context["now"] = now
+        return health_of(row, now)
 
 
 ACTS = [act.value for act in Act]

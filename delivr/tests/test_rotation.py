@@ -173,7 +173,7 @@ class TestRotation:
         call_command("rotate_secrets", "--json", stdout=out, stderr=io.StringIO())
         assert json.loads(out.getvalue()) == {
             "rotated": 12,
-            "rows": 9,
+            "rows": 10,
             "keys": [12, 0],
             "unreadable": [],
             "isRotated": True,
@@ -202,7 +202,7 @@ class TestRotation:
         call_command("rotate_secrets", stdout=out, stderr=err)
         assert "Key 2 of 2 is needed by 0 secrets." in out.getvalue()
         assert "take the others out" in out.getvalue()
-        assert "9 of 9 rows" in err.getvalue()
+        assert "10 of 10 rows" in err.getvalue()
 
     def test_job_measures_key_usage_once_an_hour(self, rows: list[Any], monkeypatch: Any) -> None:
         monkeypatch.setattr(key_usage, "_measured_at", -key_usage.EVERY)
