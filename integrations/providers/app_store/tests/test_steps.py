@@ -1,53 +1,26 @@
 """What each step sends, and that what is there already is found and not sent again."""
 
 import pytest
-from django.test import override_settings
 
 from integrations.providers.app_store.provider import AppStore
-from integrations.providers.base import Outcome, ProviderError
+from integrations.providers.base import Outcome
 from integrations.providers.stores import ReleaseType
 from integrations.providers.tests.wire import Reply
 
 from . import answers
-from .answers import BUILDS, GROUPS, document, make, plan, refusal
-
-DRAFT = answers.version()
-NOTES = {"en-US": "Faster.", "de-DE": "Schneller."}
-NOT_FOUND = refusal(("NOT_FOUND", "There is no such resource."), status=404)
-
-
-@pytest.fixture(autouse=True)
-def app_store_is_here(wire):
-    with override_settings(APP_STORE_CONNECT_URL=wire.url):
-        yield
-
-
-def find(step, **changes):
-    return make().find_step(step, plan(**changes))
-
-
-def take(step, **changes):
-    return make().take_step(step, plan(**changes))
-
-
-def error_of(step, call=take, **changes):
-    with pytest.raises(ProviderError) as caught:
-        call(step, **changes)
-    return caught.value
-
-
-def sent(wire):
-    """Method, path and body of the only request that changes something."""
-    [seen] = [seen for seen in wire.seen if seen.method != "GET"]
-    return seen.method, seen.path, seen.json if seen.body else None
-
-
-def created(wire, kind, identifier="new"):
-    wire.routes[f"/v1/{kind}"] = document(answers.resource(kind, identifier), 201)
-
-
-def linked(kind, identifier):
-    return {"data": {"type": kind, "id": identifier}}
+from .answers import BUILDS, GROUPS, document, plan, refusal
+from .stepping import (
+    DRAFT,
+    NOT_FOUND,
+    NOTES,
+    app_store_is_here,  # noqa: F401 # a fixture
+    created,
+    error_of,
+    find,
+    linked,
+    sent,
+    take,
+)
 
 
 def test_the_steps_are_those_that_the_plan_needs():
