@@ -49,6 +49,7 @@ STEP, ACT = "store.step", "store.act"
 BLOCKED = "blocked"  # the code of a step that something in the store stands in the way of
 PREFLIGHT = "preflight"  # the first step: nothing is sent while something stands in the way
 PUBLIC = 100.0
+URGENT = (Act.HALT, Act.PAUSE)  # nothing holds them up
 
 
 def provider_of(effect: Effect) -> StoreProvider:
@@ -215,7 +216,12 @@ def _blocked(checks: Sequence[Check]) -> ProviderError:
 class DoAct(InStore):
     """What a person or a rule asked for later: pause, halt, and the like."""
 
+    cap = timedelta(seconds=30)
+    max_attempts = 2000  # it is tried until it expires
     expires_after = timedelta(hours=6)
+
+    def is_urgent(self, effect: Effect) -> bool:
+        return effect.payload["step"] in URGENT
 
     def around(self, effect: Effect) -> AbstractContextManager[None]:
         return locked(provider_of(effect).lock_key, goes_first=True)

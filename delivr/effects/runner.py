@@ -76,7 +76,9 @@ def claim(effect_id: str) -> Effect | None:
     effect = due.first()
     if effect is None:
         return None
-    later = None if _ends_without_a_call(effect, now) else admit(effect, now)
+    is_urgent = handler_for(effect.kind).is_urgent(effect)
+    ends = _ends_without_a_call(effect, now)
+    later = None if ends else admit(effect, now, is_urgent=is_urgent)
     if later is not None:
         pause = later if now >= effect.expires_at else min(later, effect.expires_at)
         due.update(state=EffectState.PENDING, next_at=pause, lease_until=None, enqueued_at=None)
