@@ -6,8 +6,8 @@ earlier attempt whose response was lost, is adopted and not done again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -137,15 +137,23 @@ class InStore(EffectHandler):
 class TakeStep(InStore):
     """One step of a submission; the next one follows when it is done."""
 
-    def send(self, effect: Effect) -> dict[str, Any]:
-        row = submission_of(effect)
-        if effect.payload["step"] != PREFLIGHT:
+    @contextmanager
+    def around(self, effect: Effect) -> Iterator[None]:
+        """What the store refuses, be it a look or the step itself, a person can mend."""
+        with super().around(effect):
             try:
-                return super().send(effect)
-            except StepRefused as refusal:
-                store_checks(row.release_target, refusal.checks)
-                blocked = ProviderError.refused(BLOCKED, refusal.message, refusal.hint)
-            raise blocked
+                yield
+            except ProviderError as error:
+                if isinstance(error, StepRefused):
+                    store_checks(submission_of(effect).release_target, error.checks)
+                if error.outcome is Outcome.REFUSED:
+                    raise ProviderError.refused(BLOCKED, error.message, error.hint) from None
+                raise
+
+    def send(self, effect: Effect) -> dict[str, Any]:
+        if effect.payload["step"] != PREFLIGHT:
+            return super().send(effect)
+        row = submission_of(effect)
         checks = list(provider_of(effect).preflight(row.plan))
         store_checks(row.release_target, checks)
         if any(map(stops, checks)):

@@ -34,8 +34,7 @@ if TYPE_CHECKING:
 STATE_CHOICES = [(state.value, state.value) for state in SubmissionState]
 # Nothing more can happen to it in the store.
 ENDED = (SubmissionState.WITHDRAWN, SubmissionState.REPLACED)
-# The store does not have it, or not any more, or refused it: another one may follow.
-MAY_BE_FOLLOWED = (*ENDED, SubmissionState.REJECTED, SubmissionState.FAILED)
+_MAY_BE_FOLLOWED = (*ENDED, SubmissionState.REJECTED, SubmissionState.FAILED)
 
 
 def store_of(target: TargetIntegration) -> type[StoreProvider]:
@@ -164,6 +163,12 @@ class Submission(TenantOwned):
 
     def __str__(self) -> str:
         return f"{self.release} → {self.target}"
+
+    @property
+    def may_be_followed(self) -> bool:
+        """By another one: the store does not have it, or not any more, or refused it."""
+        is_stuck = self.state == SubmissionState.NEEDS_PERSON and self.submitted_at is None
+        return is_stuck or self.state in _MAY_BE_FOLLOWED
 
     @property
     def plan(self) -> SubmissionPlan:
