@@ -105,6 +105,8 @@ class Submission(TenantOwned):
     shares = models.JSONField(default=list, blank=True)  # percentages
     notes = models.JSONField(default=dict, blank=True)  # by locale
     uses_encryption = models.BooleanField(null=True, blank=True)
+    # A file of a build, which is uploaded if the store does not have it: see `submissions.files`.
+    file = models.JSONField(default=dict, blank=True)
     references = models.JSONField(default=dict, blank=True)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
@@ -188,6 +190,7 @@ class Submission(TenantOwned):
             notes=dict(self.notes),
             uses_encryption=self.uses_encryption,
             references=dict(self.references),
+            file=self.file.get("name", ""),
         )
 
     @property
