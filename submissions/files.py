@@ -1,4 +1,4 @@
-"""Files of a release's builds that a store takes, where the CI server does not upload them itself."""
+"""Files of builds that a store takes, where the CI server does not upload them itself."""
 
 from __future__ import annotations
 

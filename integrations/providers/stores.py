@@ -100,8 +100,8 @@ class SubmissionPlan:
 class BuildFile:
     """A file of a build on its CI server.
 
-    `open` opens it (network); the caller closes it. `may_go_on` is asked before each piece is passed
-    on, and False if that has to end now, because of something more urgent.
+    `open` opens it (network); the caller closes it. `may_go_on` is asked before each piece is
+    passed on, and False if that has to end now, because of something more urgent.
     """
 
     name: str

@@ -196,7 +196,8 @@ def _build(edit: Edit, code: int, *, has_build: bool, file: str) -> Iterator[Che
         "version_code_unknown",
         f"Google Play does not have version code {code} of this app.{newest}",
         "Upload the build's bundle to a track, such as internal testing, by the pipeline or in "
-        "Play Console. Or, if the build archived its bundle, have delivr upload it when you submit.",
+        "Play Console. Or, if the build archived its bundle, have delivr upload it when you "
+        "submit.",
     )
 
 
