@@ -6,8 +6,8 @@ earlier attempt whose response was lost, is adopted and not done again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -49,6 +49,7 @@ STEP, ACT = "store.step", "store.act"
 BLOCKED = "blocked"  # the code of a step that something in the store stands in the way of
 PREFLIGHT = "preflight"  # the first step: nothing is sent while something stands in the way
 PUBLIC = 100.0
+URGENT = (Act.HALT, Act.PAUSE)
 
 
 def provider_of(effect: Effect) -> StoreProvider:
@@ -137,14 +138,10 @@ class TakeStep(InStore):
     """One step of a submission; the next one follows when it is done."""
 
     def send(self, effect: Effect) -> dict[str, Any]:
-        row = submission_of(effect)
         if effect.payload["step"] != PREFLIGHT:
-            try:
+            with _declined(effect, StepRefused):
                 return super().send(effect)
-            except StepRefused as refusal:
-                store_checks(row.release_target, refusal.checks)
-                blocked = ProviderError.refused(BLOCKED, refusal.message, refusal.hint)
-            raise blocked
+        row = submission_of(effect)
         checks = list(provider_of(effect).preflight(row.plan))
         store_checks(row.release_target, checks)
         if any(map(stops, checks)):
@@ -152,11 +149,15 @@ class TakeStep(InStore):
         return {"references": {}, "wasDone": False}
 
     def find(self, effect: Effect) -> dict[str, Any] | None:
-        return None if effect.payload["step"] == PREFLIGHT else super().find(effect)
+        if effect.payload["step"] == PREFLIGHT:
+            return None
+        with _declined(effect):
+            return super().find(effect)
 
     def _find_done(self, effect: Effect) -> None:
         if effect.payload["step"] != PREFLIGHT:
-            super()._find_done(effect)
+            with _declined(effect):
+                super()._find_done(effect)
 
     def finish(self, effect: Effect, result: dict[str, Any]) -> None:
         row = lock_submission(effect.payload["submission"])
@@ -202,6 +203,28 @@ class TakeStep(InStore):
         set_state(row, SubmissionState.DRAFT, cause=effect.pk)
 
 
+@contextmanager
+def _declined(effect: Effect, kind: type[ProviderError] = ProviderError) -> Iterator[None]:
+    """Around a look or a step: a refusal of this kind stands in the way, and is kept like what the
+    pre-flight finds. A person mends it and tries again."""
+    try:
+        yield
+    except kind as error:
+        if error.outcome is not Outcome.REFUSED:
+            raise
+        found = error.checks if isinstance(error, StepRefused) else ()
+        checks = found or [Check.from_error(effect.payload["step"], error)]
+        store_checks(submission_of(effect).release_target, checks)
+        blocked = ProviderError.refused(BLOCKED, error.message, error.hint or _mend())
+    else:
+        return
+    raise blocked
+
+
+def _mend() -> str:
+    return _("Mend what stands in the way, then try again.")
+
+
 def _blocked(checks: Sequence[Check]) -> ProviderError:
     """Wait for what passes by itself; the rest needs a person."""
     words = blockers_words(checks)
@@ -209,13 +232,20 @@ def _blocked(checks: Sequence[Check]) -> ProviderError:
         return ProviderError(
             "not_ready", words, _("delivr continues by itself."), outcome=Outcome.NOT_YET
         )
-    return ProviderError.refused(BLOCKED, words, _("Mend what stands in the way, then try again."))
+    return ProviderError.refused(BLOCKED, words, _mend())
 
 
 class DoAct(InStore):
     """What a person or a rule asked for later: pause, halt, and the like."""
 
+    # Tried each minute as long as somebody may still want it, which an open breaker spaces out
+    # except for what is urgent.
+    cap = timedelta(minutes=1)
+    max_attempts = 720
     expires_after = timedelta(hours=6)
+
+    def is_urgent(self, effect: Effect) -> bool:
+        return effect.payload["step"] in URGENT
 
     def around(self, effect: Effect) -> AbstractContextManager[None]:
         return locked(provider_of(effect).lock_key, goes_first=True)

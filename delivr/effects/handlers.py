@@ -92,6 +92,10 @@ class EffectHandler(ABC):
         """Raise Postpone or Unneeded before anything is sent. Reads only."""
         return
 
+    def is_urgent(self, effect: Effect) -> bool:
+        """True for what must not wait for other calls: see `health.admit`. Makes no query."""
+        return False
+
     def pace(self, effect: Effect) -> Pace | None:
         """How often its like may be sent; None if that does not matter. Reads only."""
         return None

@@ -166,6 +166,11 @@ class IntegrationHealth(TenantOwned):
         bounds = (self.open_until, self.probe_until, self.rate_limited_until)
         return max((t for t in bounds if t and t > now), default=None)
 
+    def asked_to_wait_until(self, now: datetime) -> datetime | None:
+        """Until when the provider wants no calls; None if it did not ask for a wait."""
+        until = self.rate_limited_until
+        return until if until and until > now else None
+
 
 class Heartbeat(models.Model):
     """When a kind of process was last alive, for the whole installation."""

@@ -13,7 +13,6 @@ from delivr.failures import Conflict
 from integrations.providers.health import Figure
 from integrations.providers.stores import Act, SubmissionState
 from releases.messages.notices import Notice, notify
-from submissions.effects import open_effects
 from submissions.health.models import RolloutRule, RuleAction
 from submissions.health.verdicts import Verdict, judge
 from submissions.health.wording import (
@@ -102,9 +101,8 @@ def _advance(row: Submission, rule: RolloutRule, figure: Figure | None) -> bool:
 
 
 def _act(row: Submission, rule: RolloutRule, act: Act, words: str, figure: Figure | None) -> bool:
-    """False while an earlier step is on its way: then it is tried after the next reading."""
-    if open_effects(row):
-        return False
+    """False while it has to wait for what is on its way: then it is tried after the next reading.
+    Nothing holds up a halt."""
     try:
         act_on(submission=row, act=act, actor=None)
     except Conflict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.urls import reverse
 
 from delivr.effects import clock
-from delivr.effects.models import EffectState
+from delivr.effects.models import Effect, EffectState
 from delivr.effects.operations import retry_effect
 from delivr.effects.runner import run_effect
 from delivr.failures import Conflict, Outcome, ProviderError
@@ -127,6 +128,44 @@ def test_what_the_store_declines_is_shown_like_a_preflight(
     assert [
         one["code"] for one in Preflight.objects.get(release_target=row.release_target).checks
     ] == ["no_contact"]
+
+
+@pytest.mark.parametrize("is_in_doubt", [False, True])
+def test_what_the_store_refuses_to_a_look_waits_for_a_person(
+    submitted: Submission, store: type[FakeStore], is_in_doubt: bool
+) -> None:
+    run_effect(effects_of(submitted)[0].pk)
+    if is_in_doubt:
+        store.failures = [UNCERTAIN]
+        run_effect(effects_of(submitted)[1].pk)
+        Effect.objects.update(dispatched_at=clock.now() - timedelta(minutes=5))
+    store.unseen = [ProviderError.refused("group_missing", "It has no group QA.", "Create it.")]
+    run_all(submitted)
+    row = fresh(submitted)
+    assert (row.state, row.message, row.hint) == (
+        "NEEDS_PERSON",
+        "It has no group QA.",
+        "Create it.",
+    )
+    found = Preflight.objects.get(release_target=row.release_target)
+    assert [one["code"] for one in found.checks] == ["group_missing"]
+    told = Effect.objects.filter(kind="message.post", release_id=row.release_id)
+    assert [e for e in told if e.payload["notice"] == "submission_needs_person"]
+    retry_effect(effect=effects_of(row)[1], actor=None)
+    run_all(row)
+    assert (store.taken, fresh(row).state) == (
+        [("version", 5.0), ("submit", 5.0)],
+        "WAITING_FOR_REVIEW",
+    )
+
+
+def test_a_look_that_is_not_answered_is_made_again(
+    submitted: Submission, store: type[FakeStore]
+) -> None:
+    run_effect(effects_of(submitted)[0].pk)
+    store.unseen = [UNCERTAIN, NOT_YET]
+    run_all(submitted)
+    assert fresh(submitted).state == "WAITING_FOR_REVIEW"
 
 
 def test_a_step_that_fails_for_good_can_be_tried_again(
