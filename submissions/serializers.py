@@ -10,7 +10,13 @@ from integrations.providers.health import Metric
 from integrations.providers.stores import Act, ReleaseType, SubmissionState
 from releases.models import ReleaseTarget
 from submissions.health.models import RuleAction
-from submissions.health.shown import FigureLine, HealthLines, RuleLine, health_of
+from submissions.health.shown import (
+    BeforeLine,
+    FigureLine,
+    HealthLines,
+    RuleLine,
+    health_of,
+)
 from submissions.models import Submission
 
 
@@ -78,6 +84,7 @@ class NewRolloutRuleSerializer(serializers.Serializer[Any]):
     )
     metric = serializers.ChoiceField([str(m) for m in Metric], required=False, allow_blank=True)
     threshold = serializers.FloatField(required=False)
+    margin = serializers.FloatField(required=False)
     minSample = serializers.IntegerField(source="min_sample", required=False)
     afterHours = serializers.FloatField(source="after_hours", required=False)
 
@@ -89,11 +96,19 @@ class RolloutRuleSerializer(serializers.Serializer[RuleLine]):
     )
     metric = serializers.CharField(source="rule.metric")
     threshold = serializers.FloatField(source="rule.threshold", allow_null=True)
+    margin = serializers.FloatField(source="rule.margin", allow_null=True)
     minSample = serializers.IntegerField(source="rule.min_sample")
     afterHours = serializers.FloatField(source="rule.after_hours", allow_null=True)
     sentence = serializers.CharField()
     verdict = serializers.CharField()
+    unknownSince = serializers.DateTimeField(source="rule.unknown_since", allow_null=True)
     actedAt = serializers.DateTimeField(source="rule.acted_at", allow_null=True)
+
+
+class PreviousFigureSerializer(serializers.Serializer[BeforeLine]):
+    version = serializers.CharField()
+    value = serializers.FloatField(source="figure.value")
+    sample = serializers.IntegerField(source="figure.sample")
 
 
 class HealthFigureSerializer(serializers.Serializer[FigureLine]):
@@ -106,6 +121,7 @@ class HealthFigureSerializer(serializers.Serializer[FigureLine]):
     until = serializers.DateTimeField(source="figure.until")
     readAt = serializers.DateTimeField(source="read_at", allow_null=True)
     verdict = serializers.CharField()
+    previous = PreviousFigureSerializer(source="before", allow_null=True)
 
 
 class NewSubmissionSerializer(serializers.Serializer[Any]):

@@ -203,7 +203,7 @@ def test_a_store_that_follows_a_release_takes_nothing_back_and_each_thing_is_tol
     follower = submit(
         release=release, actor=None, target_id=setup.android.pk, wishes=Wishes(store_build="246")
     )
-    for state, ended in (("WAITING_FOR_REVIEW", None), ("ROLLING_OUT", None), ("LIVE", None)):
+    for state in ("WAITING_FOR_REVIEW", "ROLLING_OUT", "LIVE"):
         with transaction.atomic():
             locked = lock_submission(follower.pk)
             locked.submitted_at = clock.now()
