@@ -39,8 +39,8 @@ def sentence_of(rule: Rule, store: type[StoreProvider], source: str) -> str:
     about = {**_about(rule, source), "done": _done(store)}
     if rule.margin is not None:
         words = _(
-            "If the %(metric)s in %(source)s are certainly worse than those of the previous release "
-            "at the same step, by more than %(margin)s percentage points (at least %(sample)s of "
+            "If the %(metric)s in %(source)s are certainly worse than those of the previous "
+            "release at the same step, by more than %(margin)s percentage points (at least %(sample)s of "
             "both), in two readings in a row, %(done)s."
         )
     elif rule.metric in WHERE_LESS_IS_BETTER:
@@ -63,8 +63,8 @@ def _advance_words(rule: Rule, source: str) -> str:
     if rule.margin is not None:
         words = _(
             "After %(hours)s hours at a step, the next one follows, if the %(metric)s in "
-            "%(source)s are certainly at most %(margin)s percentage points worse than those of the previous "
-            "release at the same step (at least %(sample)s of both)."
+            "%(source)s are certainly not worse than those of the previous release at the same "
+            "step, by more than %(margin)s percentage points (at least %(sample)s of both)."
         )
     elif rule.metric in WHERE_LESS_IS_BETTER:
         words = _(
