@@ -75,6 +75,15 @@ class StoreBuildSerializer(serializers.Serializer[Any]):
     versionCode = serializers.CharField(max_length=40, required=False)
 
 
+class NumberField(serializers.FloatField):
+    """`true` is no number."""
+
+    def to_internal_value(self, data: Any) -> float:
+        if isinstance(data, bool):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
 class NewRolloutRuleSerializer(serializers.Serializer[Any]):
     """What delivr does by itself while a submission rolls out."""
 
@@ -83,10 +92,10 @@ class NewRolloutRuleSerializer(serializers.Serializer[Any]):
         max_length=60, required=False, allow_blank=True
     )
     metric = serializers.ChoiceField([str(m) for m in Metric], required=False, allow_blank=True)
-    threshold = serializers.FloatField(required=False)
-    margin = serializers.FloatField(required=False)
+    threshold = NumberField(required=False)
+    margin = NumberField(required=False)
     minSample = serializers.IntegerField(source="min_sample", required=False)
-    afterHours = serializers.FloatField(source="after_hours", required=False)
+    afterHours = NumberField(source="after_hours", required=False)
 
 
 class RolloutRuleSerializer(serializers.Serializer[RuleLine]):
@@ -137,7 +146,7 @@ class NewSubmissionSerializer(serializers.Serializer[Any]):
     releaseAt = serializers.DateTimeField(source="release_at", required=False)
     phased = serializers.BooleanField(source="is_phased", required=False)
     steps = serializers.ListField(
-        source="shares", child=serializers.FloatField(min_value=0, max_value=100), required=False
+        source="shares", child=NumberField(min_value=0, max_value=100), required=False
     )
     notes = serializers.DictField(child=serializers.CharField(max_length=10000), required=False)
     usesEncryption = serializers.BooleanField(source="uses_encryption", required=False)

@@ -101,7 +101,7 @@ def _figures(
     earlier = {one["metric"]: one for one in watch.before}
     for figure in map(read_figure, watch.figures):
         before = _before(earlier.get(figure.metric.value))
-        reading = Reading(figure, before and before.figure)
+        reading = Reading(figure, before.figure if before else None)
         about = [r for r in rules if (r.source_id, r.metric) == (watch.source_id, figure.metric)]
         about.sort(key=lambda rule: rule.action == RuleAction.ADVANCE)
         yield FigureLine(

@@ -40,8 +40,8 @@ def sentence_of(rule: Rule, store: type[StoreProvider], source: str) -> str:
     if rule.margin is not None:
         words = _(
             "If the %(metric)s in %(source)s are certainly worse than those of the previous "
-            "release at the same step, by more than %(margin)s percentage points (at least %(sample)s of "
-            "both), in two readings in a row, %(done)s."
+            "release at the same step, by more than %(margin)s percentage points (at least "
+            "%(sample)s of both), in two readings in a row, %(done)s."
         )
     elif rule.metric in WHERE_LESS_IS_BETTER:
         words = _(
