@@ -28,9 +28,7 @@ class RuleForm(forms.Form):
     source = forms.ChoiceField(label=gettext_lazy("Figures of"), required=False)
     metric = forms.ChoiceField(label=gettext_lazy("Figure"), required=False)
     threshold = forms.FloatField(label=gettext_lazy("Limit, %"), required=False)
-    margin = forms.FloatField(
-        label=gettext_lazy("or worse than the previous release by, points"), required=False
-    )
+    margin = forms.FloatField(label=gettext_lazy("Or worse by, points"), required=False)
     min_sample = forms.IntegerField(label=gettext_lazy("Least sample"), required=False)
     after_hours = forms.FloatField(label=gettext_lazy("Hours at a step"), required=False)
 
