@@ -4,15 +4,14 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('submissions', '0003_noted_changes'),
+        ("submissions", "0004_comparison"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='submission',
-            name='file',
+            model_name="submission",
+            name="file",
             field=models.JSONField(blank=True, default=dict),
         ),
     ]
