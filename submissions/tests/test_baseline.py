@@ -149,7 +149,7 @@ def test_it_advances_if_it_is_certainly_not_worse(
     setup: Setup, release: Release, store: type[FakeStore], sentry: Sentry
 ) -> None:
     previous(setup, sentry.row, [99.5])
-    advance = comparing(sentry, action="ADVANCE", after_hours=0.0001)
+    advance = comparing(sentry, action="ADVANCE", after_hours=1e-7)
     row = rolled_out(setup, release, store, advance)
     sentry.says(99.0, 20_000)  # by just the margin
     look(row)

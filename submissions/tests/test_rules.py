@@ -149,7 +149,7 @@ def test_bad_readings_have_to_follow_each_other(
 def test_no_data_neither_halts_nor_advances(
     setup: Setup, release: Release, store: type[FakeStore], sentry: Sentry, says: Any
 ) -> None:
-    advance = halting(sentry, action="ADVANCE", after_hours=0.0001)
+    advance = halting(sentry, action="ADVANCE", after_hours=1e-7)
     row = rolled_out(setup, release, store, halting(sentry), advance)
     sentry.says(*says)
     assert (look(row, times=3).percent, acts(store)) == (5, [])
@@ -158,7 +158,7 @@ def test_no_data_neither_halts_nor_advances(
 def test_a_source_that_fails_does_nothing_and_says_so(
     setup: Setup, release: Release, store: type[FakeStore], sentry: Sentry
 ) -> None:
-    advance = halting(sentry, action="ADVANCE", after_hours=0.0001)
+    advance = halting(sentry, action="ADVANCE", after_hours=1e-7)
     row = rolled_out(setup, release, store, halting(sentry), advance)
     sentry.says(*BAD)
     look(row)
