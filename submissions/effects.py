@@ -6,8 +6,8 @@ earlier attempt whose response was lost, is adopted and not done again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -20,12 +20,15 @@ from delivr.effects import clock
 from delivr.effects.handlers import EffectHandler, Postpone, Unneeded
 from delivr.effects.models import Effect, EffectQuerySet, EffectState
 from delivr.effects.operations import create_effect
+from delivr.effects.runner import keep_lease
 from delivr.failures import Outcome, ProviderError
 from integrations.models import TargetIntegration
 from integrations.providers.base import Check
 from integrations.providers.registry import provider_for
 from integrations.providers.stores import (
+    UPLOAD,
     Act,
+    BuildFile,
     StepRefused,
     StoreProvider,
     SubmissionPlan,
@@ -33,7 +36,8 @@ from integrations.providers.stores import (
 )
 from releases.models import ReleaseStatus
 from releases.of_effects import connection_of
-from submissions.locks import RETRY_DELAY, locked
+from submissions.files import open_file
+from submissions.locks import RETRY_DELAY, keep, locked
 from submissions.models import Submission, store_of
 from submissions.preflight import blockers_words, passes_by_itself, stops, store_checks
 from submissions.states import (
@@ -49,6 +53,7 @@ STEP, ACT = "store.step", "store.act"
 BLOCKED = "blocked"  # the code of a step that something in the store stands in the way of
 PREFLIGHT = "preflight"  # the first step: nothing is sent while something stands in the way
 PUBLIC = 100.0
+URGENT = (Act.HALT, Act.PAUSE)  # nothing holds them up
 
 
 def provider_of(effect: Effect) -> StoreProvider:
@@ -136,15 +141,26 @@ class InStore(EffectHandler):
 class TakeStep(InStore):
     """One step of a submission; the next one follows when it is done."""
 
+    @contextmanager
+    def around(self, effect: Effect) -> Iterator[None]:
+        """What the store refuses, be it a look or the step itself, a person can mend."""
+        with super().around(effect):
+            try:
+                yield
+            except ProviderError as error:
+                if isinstance(error, StepRefused):
+                    store_checks(submission_of(effect).release_target, error.checks)
+                if error.outcome is Outcome.REFUSED:
+                    raise ProviderError.refused(BLOCKED, error.message, error.hint) from None
+                raise
+
     def send(self, effect: Effect) -> dict[str, Any]:
         row = submission_of(effect)
+        if effect.payload["step"] == UPLOAD and not effect.result:
+            found = provider_of(effect).upload(row.plan, _file_of(row, effect))
+            return {"references": dict(found), "wasDone": False}
         if effect.payload["step"] != PREFLIGHT:
-            try:
-                return super().send(effect)
-            except StepRefused as refusal:
-                store_checks(row.release_target, refusal.checks)
-                blocked = ProviderError.refused(BLOCKED, refusal.message, refusal.hint)
-            raise blocked
+            return super().send(effect)
         checks = list(provider_of(effect).preflight(row.plan))
         store_checks(row.release_target, checks)
         if any(map(stops, checks)):
@@ -202,6 +218,15 @@ class TakeStep(InStore):
         set_state(row, SubmissionState.DRAFT, cause=effect.pk)
 
 
+def _file_of(row: Submission, effect: Effect) -> BuildFile:
+    """The file of the build that is to be uploaded. Each piece holds lease and lock for longer."""
+    return BuildFile(
+        name=row.file["name"],
+        open=lambda: open_file(row),
+        may_go_on=lambda: keep() and keep_lease(effect),
+    )
+
+
 def _blocked(checks: Sequence[Check]) -> ProviderError:
     """Wait for what passes by itself; the rest needs a person."""
     words = blockers_words(checks)
@@ -215,7 +240,12 @@ def _blocked(checks: Sequence[Check]) -> ProviderError:
 class DoAct(InStore):
     """What a person or a rule asked for later: pause, halt, and the like."""
 
+    cap = timedelta(seconds=30)
+    max_attempts = 2000  # it is tried until it expires
     expires_after = timedelta(hours=6)
+
+    def is_urgent(self, effect: Effect) -> bool:
+        return effect.payload["step"] in URGENT
 
     def around(self, effect: Effect) -> AbstractContextManager[None]:
         return locked(provider_of(effect).lock_key, goes_first=True)

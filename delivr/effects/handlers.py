@@ -92,6 +92,11 @@ class EffectHandler(ABC):
         """Raise Postpone or Unneeded before anything is sent. Reads only."""
         return
 
+    def is_urgent(self, effect: Effect) -> bool:
+        """It waits neither for the circuit breaker nor for other effects to make room. Reads no
+        rows: it is asked in the transaction that claims the effect."""
+        return False
+
     def pace(self, effect: Effect) -> Pace | None:
         """How often its like may be sent; None if that does not matter. Reads only."""
         return None

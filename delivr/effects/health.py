@@ -32,19 +32,23 @@ HEALTHY: dict[str, Any] = {
 }
 
 
-def admit(effect: Effect, now: datetime) -> datetime | None:
+def admit(effect: Effect, now: datetime, *, is_urgent: bool = False) -> datetime | None:
     """None if the effect may be sent now, or the time to try again.
 
     Locks the integration's health row. The caller takes the lease in the same transaction, so the
     concurrency limits are never exceeded. After the breaker was open, a single effect probes the
-    provider. While the credentials are refused, effects wait until they expire.
+    provider. While the credentials are refused, effects wait until they expire. An urgent effect
+    waits for these, and for a pause that the provider asked for, but neither for the breaker nor
+    for a place.
     """
     health = locked_health(effect.tenant_id, effect.integration_id)
     if health.credentials_refused_at and now < effect.expires_at:
         return effect.expires_at
-    blocked = health.blocked_until(now)
+    blocked = health.limited_until(now) if is_urgent else health.blocked_until(now)
     if blocked:
         return blocked
+    if is_urgent:
+        return None
     if _is_full(effect, now):
         return now + RETRY_WHEN_FULL
     _start_probe(health, now)

@@ -102,7 +102,7 @@ def test_a_refusal_stops_one_recipient_and_says_so(
     assert [e.payload["channel"] for e in mails()].count(ADA) == 1
     client: Client = client_for(owner)
     page = f"/integrations/communication/{found.pk}"
-    assert "does not take emails" in client.get(page).content.decode()
+    assert "does not accept emails" in client.get(page).content.decode()
     [silent] = client.get(f"/api/v1{page}").json()["silentRecipients"]
     assert (silent["recipient"], silent["reason"]) == (ADA, "REFUSED")
     assert "550" in silent["message"]

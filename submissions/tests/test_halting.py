@@ -8,13 +8,16 @@ import pytest
 
 from delivr.effects import clock
 from delivr.effects.handlers import LEASE, Postpone, handler_for
-from delivr.effects.models import Effect
+from delivr.effects.health import PER_TENANT
+from delivr.effects.models import Effect, IntegrationHealth
+from delivr.effects.operations import create_effect
 from delivr.effects.runner import Attempt, claim, run_effect
 from delivr.failures import Conflict, Outcome, ProviderError
 from integrations.providers.stores import Act
 from releases.models import Release
 from submissions import reading
 from submissions.card import store_cards
+from submissions.effects import DoAct
 from submissions.locks import LONGEST, ONE_CALL, locked
 from submissions.models import StoreLock, Submission
 from submissions.operations import act_on
@@ -156,4 +159,52 @@ def test_a_step_that_is_claimed_late_finds_the_halt(
     asked(rolling, Act.HALT)
     Attempt(claimed, handler_for(claimed.kind)).run()
     run_all(rolling)
+    assert store.taken == [("halt", None)]
+
+
+def test_neither_the_breaker_nor_busy_places_hold_up_a_halt(
+    rolling: Submission, store: type[FakeStore]
+) -> None:
+    now = clock.now()
+    integration = {"tenant": rolling.tenant, "integration_id": rolling.target_id}
+    IntegrationHealth.objects.update_or_create(
+        **integration, defaults={"failures": 9, "open_until": now + LEASE}
+    )
+    for number in range(PER_TENANT):
+        busy = create_effect(
+            **integration, kind="store.step", dedupe_key=f"busy:{number}", payload={}
+        )
+        Effect.objects.filter(pk=busy.pk).update(state="LEASED", lease_until=now + LEASE)
+    run_effect(asked(rolling, Act.ADVANCE).pk)
+    assert store.taken == []
+    run_effect(asked(rolling, Act.HALT).pk)
+    assert store.taken == [("halt", None)]
+
+
+def test_a_pause_that_the_store_asked_for_holds_for_a_halt_too(
+    rolling: Submission, store: type[FakeStore]
+) -> None:
+    until = clock.now() + LEASE
+    IntegrationHealth.objects.update_or_create(
+        tenant=rolling.tenant,
+        integration_id=rolling.target_id,
+        defaults={"rate_limited_until": until},
+    )
+    halt = asked(rolling, Act.HALT)
+    run_effect(halt.pk)
+    halt.refresh_from_db()
+    assert (store.taken, halt.next_at) == ([], until)
+
+
+def test_a_halt_is_tried_until_it_expires(rolling: Submission, store: type[FakeStore]) -> None:
+    halt = asked(rolling, Act.HALT)
+    store.failures = [BROKEN] * 40
+    for _attempt in range(40):
+        Effect.objects.filter(pk=halt.pk).update(next_at=clock.now())
+        run_effect(halt.pk)
+    halt.refresh_from_db()
+    assert (halt.state, store.taken) == ("PENDING", [])
+    assert halt.next_at - clock.now() <= DoAct.cap
+    Effect.objects.filter(pk=halt.pk).update(next_at=clock.now())
+    run_effect(halt.pk)
     assert store.taken == [("halt", None)]

@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.urls import reverse
 
 from delivr.effects import clock
-from delivr.effects.models import EffectState
+from delivr.effects.models import Effect, EffectState
 from delivr.effects.operations import retry_effect
 from delivr.effects.runner import run_effect
 from delivr.failures import Conflict, Outcome, ProviderError
@@ -129,21 +129,41 @@ def test_what_the_store_declines_is_shown_like_a_preflight(
     ] == ["no_contact"]
 
 
-def test_a_step_that_fails_for_good_can_be_tried_again(
-    submitted: Submission, store: type[FakeStore]
+@pytest.mark.parametrize("call", ["take_step", "find_step"])
+def test_what_the_store_refuses_needs_a_person_and_can_be_tried_again(
+    submitted: Submission, store: type[FakeStore], monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     run_effect(effects_of(submitted)[0].pk)
-    store.failures = [ProviderError.refused("gone", "The app is gone.", "Look there.")]
+    refusals = [ProviderError.refused("gone", "The group is gone.", "Look there.")]
+    usual = getattr(store, call)
+
+    def refuse_once(self: FakeStore, *args: Any) -> Any:
+        if refusals:
+            raise refusals.pop()
+        return usual(self, *args)
+
+    monkeypatch.setattr(store, call, refuse_once)
     run_all(submitted)
     row = fresh(submitted)
-    assert (row.state, row.message, row.hint) == ("FAILED", "The app is gone.", "Look there.")
+    said = (row.state, row.message, row.hint)
+    assert said == ("NEEDS_PERSON", "The group is gone.", "Look there.")
+    assert store.taken == []
     retry_effect(effect=effects_of(row)[1], actor=None)
     assert fresh(row).state == "DRAFT"
     run_all(row)
     assert fresh(row).state == "WAITING_FOR_REVIEW"
 
 
-def test_a_failed_submission_can_be_followed_by_another(
+def test_a_step_that_cannot_be_tried_any_more_fails(
+    submitted: Submission, store: type[FakeStore]
+) -> None:
+    step = effects_of(submitted)[0]
+    Effect.objects.filter(pk=step.pk).update(expires_at=clock.now())
+    run_effect(step.pk)
+    assert fresh(submitted).state == "FAILED"
+
+
+def test_a_refused_submission_can_be_followed_by_another(
     submitted: Submission, store: type[FakeStore], setup: Setup, release: Release
 ) -> None:
     run_effect(effects_of(submitted)[0].pk)
