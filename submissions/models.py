@@ -133,6 +133,11 @@ class Submission(TenantOwned):
     read_at = models.DateTimeField(null=True, blank=True)  # when the store is due to be asked
     last_read_at = models.DateTimeField(null=True, blank=True)
     read_error = models.CharField(max_length=500, blank=True)
+    # Since when its rules have had too little data for so long that a person should know, and what
+    # to do (`submissions.health.silence`).
+    unjudged_since = models.DateTimeField(null=True, blank=True)
+    unjudged = models.CharField(max_length=500, blank=True, db_default="")
+    unjudged_hint = models.CharField(max_length=500, blank=True, db_default="")
 
     objects: ClassVar[Any] = SubmissionQuerySet.as_manager()
 

@@ -10,7 +10,13 @@ from integrations.providers.health import Metric
 from integrations.providers.stores import Act, ReleaseType, SubmissionState
 from releases.models import ReleaseTarget
 from submissions.health.models import RuleAction
-from submissions.health.shown import FigureLine, HealthLines, RuleLine, health_of
+from submissions.health.shown import (
+    BeforeLine,
+    FigureLine,
+    HealthLines,
+    RuleLine,
+    health_of,
+)
 from submissions.models import Submission
 
 
@@ -69,6 +75,15 @@ class StoreBuildSerializer(serializers.Serializer[Any]):
     versionCode = serializers.CharField(max_length=40, required=False)
 
 
+class NumberField(serializers.FloatField):
+    """`true` is no number."""
+
+    def to_internal_value(self, data: Any) -> float:
+        if isinstance(data, bool):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
 class NewRolloutRuleSerializer(serializers.Serializer[Any]):
     """What delivr does by itself while a submission rolls out."""
 
@@ -77,9 +92,10 @@ class NewRolloutRuleSerializer(serializers.Serializer[Any]):
         max_length=60, required=False, allow_blank=True
     )
     metric = serializers.ChoiceField([str(m) for m in Metric], required=False, allow_blank=True)
-    threshold = serializers.FloatField(required=False)
+    threshold = NumberField(required=False)
+    margin = NumberField(required=False)
     minSample = serializers.IntegerField(source="min_sample", required=False)
-    afterHours = serializers.FloatField(source="after_hours", required=False)
+    afterHours = NumberField(source="after_hours", required=False)
 
 
 class RolloutRuleSerializer(serializers.Serializer[RuleLine]):
@@ -89,11 +105,19 @@ class RolloutRuleSerializer(serializers.Serializer[RuleLine]):
     )
     metric = serializers.CharField(source="rule.metric")
     threshold = serializers.FloatField(source="rule.threshold", allow_null=True)
+    margin = serializers.FloatField(source="rule.margin", allow_null=True)
     minSample = serializers.IntegerField(source="rule.min_sample")
     afterHours = serializers.FloatField(source="rule.after_hours", allow_null=True)
     sentence = serializers.CharField()
     verdict = serializers.CharField()
+    unknownSince = serializers.DateTimeField(source="rule.unknown_since", allow_null=True)
     actedAt = serializers.DateTimeField(source="rule.acted_at", allow_null=True)
+
+
+class PreviousFigureSerializer(serializers.Serializer[BeforeLine]):
+    version = serializers.CharField()
+    value = serializers.FloatField(source="figure.value")
+    sample = serializers.IntegerField(source="figure.sample")
 
 
 class HealthFigureSerializer(serializers.Serializer[FigureLine]):
@@ -106,6 +130,7 @@ class HealthFigureSerializer(serializers.Serializer[FigureLine]):
     until = serializers.DateTimeField(source="figure.until")
     readAt = serializers.DateTimeField(source="read_at", allow_null=True)
     verdict = serializers.CharField()
+    previous = PreviousFigureSerializer(source="before", allow_null=True)
 
 
 class NewSubmissionSerializer(serializers.Serializer[Any]):
@@ -122,7 +147,7 @@ class NewSubmissionSerializer(serializers.Serializer[Any]):
     releaseAt = serializers.DateTimeField(source="release_at", required=False)
     phased = serializers.BooleanField(source="is_phased", required=False)
     steps = serializers.ListField(
-        source="shares", child=serializers.FloatField(min_value=0, max_value=100), required=False
+        source="shares", child=NumberField(min_value=0, max_value=100), required=False
     )
     notes = serializers.DictField(child=serializers.CharField(max_length=10000), required=False)
     usesEncryption = serializers.BooleanField(source="uses_encryption", required=False)

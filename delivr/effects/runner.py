@@ -87,9 +87,7 @@ def claim(effect_id: str) -> Effect | None:
     effect = due.first()
     if effect is None:
         return None
-    is_urgent = handler_for(effect.kind).is_urgent(effect)
-    ends = _ends_without_a_call(effect, now)
-    later = None if ends else admit(effect, now, is_urgent=is_urgent)
+    later = None if _ends_without_a_call(effect, now) else _admitted_at(effect, now)
     if later is not None:
         pause = later if now >= effect.expires_at else min(later, effect.expires_at)
         due.update(state=EffectState.PENDING, next_at=pause, lease_until=None, enqueued_at=None)
@@ -101,6 +99,11 @@ def claim(effect_id: str) -> Effect | None:
         attempts=F("attempts") + 1,
     )
     return Effect.objects.select_related("tenant").get(pk=effect_id) if taken else None
+
+
+def _admitted_at(effect: Effect, now: datetime) -> datetime | None:
+    """None if it may be sent now."""
+    return admit(effect, now, is_urgent=handler_for(effect.kind).is_urgent(effect))
 
 
 def _ends_without_a_call(effect: Effect, now: datetime) -> bool:

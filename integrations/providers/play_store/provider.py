@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from django.utils.translation import gettext_lazy
 
-from ..base import Check, Outcome, ProviderError
+from ..base import Check, ProviderError
 from ..http import DEADLINE, only_provider_errors
 from ..stores import UPLOAD, Act, BuildFile, StoreProvider, StoreState, SubmissionPlan
 from ..verifying import first_contact, try_in_order
 from . import states
-from .checks import CONSOLE_PAGE, step_refused
+from .checks import CONSOLE_PAGE, refusals_as_checks
 from .edits import App, Step
 from .keys import check_service_account, client_email
 from .preflight import NOTES_LIMIT, Preflight
@@ -110,7 +110,8 @@ class PlayStore(StoreProvider):
 
     @only_provider_errors
     def find_step(self, step: str, plan: SubmissionPlan) -> Mapping[str, str] | None:
-        return self._step(step, plan).find()
+        with refusals_as_checks():
+            return self._step(step, plan).find()
 
     @only_provider_errors
     def take_step(self, step: str, plan: SubmissionPlan) -> Mapping[str, str]:
@@ -123,13 +124,8 @@ class PlayStore(StoreProvider):
     def _take(
         self, step: str, plan: SubmissionPlan, file: BuildFile | None = None
     ) -> Mapping[str, str]:
-        try:
+        with refusals_as_checks():
             return self._step(step, plan).take(file)
-        except ProviderError as error:
-            if error.outcome is not Outcome.REFUSED:
-                raise
-            refused = step_refused(error)
-        raise refused
 
     @only_provider_errors
     def read_submission(self, plan: SubmissionPlan) -> StoreState:

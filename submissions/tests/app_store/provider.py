@@ -32,6 +32,7 @@ class FakeStore(StoreProvider):
     taken: ClassVar[list[tuple[str, float | None]]] = []
     failures: ClassVar[list[Exception]] = []  # of the next calls, before anything is done
     lost: ClassVar[list[Exception]] = []  # of the next calls, after it was done
+    unseen: ClassVar[list[Exception]] = []  # of the next looks
     state: ClassVar[StoreState] = StoreState(
         state=SubmissionState.WAITING_FOR_REVIEW, word="WAITING"
     )
@@ -40,6 +41,7 @@ class FakeStore(StoreProvider):
     @classmethod
     def reset(cls) -> None:
         cls.checks_found, cls.done, cls.taken, cls.failures, cls.lost = [], {}, [], [], []
+        cls.unseen = []
         cls.state = StoreState(state=SubmissionState.WAITING_FOR_REVIEW, word="WAITING")
         cls.key = ""
 
@@ -66,6 +68,8 @@ class FakeStore(StoreProvider):
         return (*([UPLOAD] if plan.file else []), "version", "submit")
 
     def find_step(self, step: str, plan: SubmissionPlan) -> Mapping[str, str] | None:
+        if self.unseen:
+            raise self.unseen.pop(0)
         return self.done.get(step)
 
     def take_step(self, step: str, plan: SubmissionPlan) -> Mapping[str, str]:
