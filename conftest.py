@@ -23,7 +23,7 @@ from delivr.tests.browser import browser_type_launch_args  # noqa: F401 # a fixt
 from delivr.tests.emptying import _quick_to_empty  # noqa: F401 # a fixture
 from delivr.tests.every_page import filled  # noqa: F401 # a fixture
 from delivr.tests.processes import empty_broker
-from delivr.tests.product import console, product  # noqa: F401 # fixtures
+from delivr.tests.product import console, migrated, product  # noqa: F401 # fixtures
 from integrations.providers.slack.provider import Slack
 from sandbox.server import SandboxServer
 

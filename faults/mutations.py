@@ -39,7 +39,7 @@ MUTATIONS = (
     Mutation(
         "no write-ahead",
         "delivr/effects/runner.py",
-        "        self._write_ahead()\n",
+        "            self._write_ahead()\n",
         "",
         (
             f"{RUNNER}test_the_write_ahead_precedes_the_call",

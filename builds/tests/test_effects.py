@@ -26,7 +26,7 @@ from integrations.verification import verify
 from releases.models import Release
 from sandbox import accounts
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
 TRIGGER = {"provider": "jenkins", "method": "POST", "path": "*/buildWithParameters"}
 
 

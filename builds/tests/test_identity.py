@@ -24,7 +24,7 @@ from integrations.providers.ci import BuildHandle
 from releases.blockers import blockers
 from releases.models import Release
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
 
 
 def test_a_reused_number_is_not_our_build(build: Build, sandbox: Any) -> None:

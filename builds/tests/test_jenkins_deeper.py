@@ -22,7 +22,7 @@ from integrations.verification import verify
 from releases.blockers import blockers
 from releases.models import Release
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
 
 ASKED = "Release this build to testers?"
 

@@ -31,7 +31,7 @@ from integrations.verification import verify
 from releases.models import Release, ReleasePipeline
 from sandbox import accounts
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
 BRANCH = "release/1.5.0"
 WIRE = {"JENKINS": wire, "GITHUB_ACTIONS": wire_actions, "GITLAB_CI": wire_pipelines}
 

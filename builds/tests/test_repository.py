@@ -27,7 +27,7 @@ from releases.tests.new_release import values_of
 from sandbox.history import Rule
 from sandbox.repositories import fake_sha
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
 
 NAME = "dream11/app"
 MAIN = fake_sha(NAME, "main")

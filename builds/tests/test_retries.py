@@ -26,7 +26,7 @@ from integrations.models import PipelineIntegration
 from releases.models import Release
 from releases.operations import lock_release
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
 
 
 @pytest.fixture

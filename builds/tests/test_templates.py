@@ -24,7 +24,7 @@ from delivr.tests.wired import (
 )
 from integrations.verification import verify
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
 
 NOTES = "{{ release.version }} of {{release.branch}} at {{ release.commit }}\nfor {{ platform }}"
 

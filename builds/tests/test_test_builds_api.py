@@ -13,7 +13,7 @@ from delivr.tenants.models import Role, Tenant
 from delivr.tests import factories as make
 from delivr.tests.wired import Wired, wire
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from releases.tests.new_release import values_of
 from releases.tickets import acts
 from releases.tickets.readiness import look_up
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
 
 ALL = {
     "links_epics": True,

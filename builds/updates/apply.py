@@ -50,10 +50,19 @@ def apply_update(build_id: str, update: BuildUpdate) -> Transition:
         _settle_trigger(build)
     if step is Transition.STOP and event is not None:
         create_stop(build, event)
-    if event is not None and (step is Transition.APPLY or _got_number_late(build, had_name)):
+    if event is not None:
+        _tell(build, event, got_name=build.handle.is_named and not had_name)
+    return step
+
+
+def _tell(build: Build, event: BuildEvent, *, got_name: bool) -> None:
+    """Announce what changed. The start of a build that already runs could not be announced before
+    it had a number or an id; a cancelled one gets it in the message that it has already."""
+    if event.step == Transition.APPLY or (got_name and build.status == BuildStatus.RUNNING):
         announce(build, event)
         recompute(build.release_pipeline.release, cause=build.pk, event_id=event.pk)
-    return step
+    elif got_name and build.status == BuildStatus.CANCELLED:
+        announce(build, event, quietly=True)
 
 
 def _settle_trigger(build: Build) -> None:
@@ -123,11 +132,6 @@ def _note_claim(build: Build, update: BuildUpdate, step: Transition) -> None:
 
 # Transitions in which a webhook's number is stored. A build that is to be stopped needs one, too.
 _IDENTIFYING = (Transition.APPLY, Transition.FILL, Transition.STOP)
-
-
-def _got_number_late(build: Build, had_name: bool) -> bool:
-    """It already runs, but its start could not be announced before it had a number or an id."""
-    return build.status == BuildStatus.RUNNING and build.handle.is_named and not had_name
 
 
 def lock_build(build_id: str) -> Build:

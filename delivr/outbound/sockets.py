@@ -91,7 +91,8 @@ _Found = tuple[socket.AddressFamily, tuple[Any, ...]]
 
 
 def _resolve(host: str, port: int, call: Call) -> list[_Found]:
-    """All addresses of a name. In its own thread, since the resolver has no time-out."""
+    """All addresses of a name. In its own thread, since the resolver has no time-out; of an address
+    itself, which nobody has to be asked for, here."""
     answers: queue.SimpleQueue[list[Any] | OSError | UnicodeError] = queue.SimpleQueue()
 
     def ask() -> None:
@@ -100,7 +101,10 @@ def _resolve(host: str, port: int, call: Call) -> list[_Found]:
         except (OSError, UnicodeError) as error:
             answers.put(error)
 
-    threading.Thread(target=ask, daemon=True, name="outbound-dns").start()
+    if addresses.literal(host) is None:
+        threading.Thread(target=ask, daemon=True, name="outbound-dns").start()
+    else:
+        ask()
     try:
         answer = answers.get(timeout=call.left())
     except queue.Empty:

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -133,9 +134,9 @@ def _run_json(env: dict[str, str], *command: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+def filled(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> Iterator[dict[str, Any]]:
     """A running product with a connected workspace: `product`, `logins`, `releaseId`."""
-    with started(tmp_path_factory.mktemp("filled")) as product:
+    with started(tmp_path_factory.mktemp("filled"), migrated) as product:
         yield {"product": product, **fill(product)}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -40,15 +41,31 @@ def console(page: Page) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database after all migrations, for copies: they take most of a first start. Tests of
+    `make run` start from nothing (test_up.py, test_api_guide.py)."""
+    path = tmp_path_factory.mktemp("migrated") / "delivr.sqlite3"
+    env = os.environ | {
+        "DJANGO_SETTINGS_MODULE": "delivr.settings_test",
+        "DATABASE_URL": f"sqlite:///{path}",
+    }
+    migrate = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
+    subprocess.run(migrate, cwd=settings.BASE_DIR, env=env, check=True)
+    return path
+
+
+@pytest.fixture(scope="session")
+def product(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> Iterator[Product]:
     """The whole product on free ports with its own data directory."""
-    with started(tmp_path_factory.mktemp("product")) as running:
+    with started(tmp_path_factory.mktemp("product"), migrated) as running:
         yield running
 
 
 @contextmanager
-def started(data_dir: Path) -> Iterator[Product]:
-    """The product as started by `make run`; stopped at the end."""
+def started(data_dir: Path, database: Path | None = None) -> Iterator[Product]:
+    """The product as started by `make run`, with a copy of the database; stopped at the end."""
+    if database:
+        shutil.copy(database, data_dir)
     port, sandbox_port = free_port(), free_port()
     env = {name: value for name, value in os.environ.items() if name not in OURS} | {
         "DJANGO_SETTINGS_MODULE": "delivr.settings",

@@ -404,6 +404,18 @@ def test_a_cancelled_release_is_told_once_and_its_builds_say_so(build: Build) ->
     assert texts() == [cancelled, "🛑 iOS build cancelled", cancelled]
 
 
+def test_a_cancelled_build_that_shows_up_has_its_number_in_its_message(build: Build) -> None:
+    queued(build)
+    send_all()
+    cancel_release(release=Release.objects.get(), actor=None)
+    send_all()
+    before = len(Board.now)
+    move(build, BuildStatus.RUNNING)  # its trigger had arrived; it is to be stopped
+    send_all()
+    assert "🛑 iOS build #245 cancelled" in texts()
+    assert len(Board.now) == before
+
+
 def test_a_retried_trigger_is_queued_again(build: Build) -> None:
     trigger_failed(build.pk, message="Refused.")
     send_all()

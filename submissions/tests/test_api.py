@@ -16,7 +16,7 @@ from submissions.models import Preflight, Submission
 from submissions.tests.app_store.provider import FakeStore
 from submissions.tests.conftest import run_all
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
 
 
 @pytest.fixture

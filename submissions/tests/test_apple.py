@@ -19,7 +19,7 @@ from submissions.operations import act_on, submit
 from submissions.plans import Wishes
 from submissions.tests.conftest import effects_of, run_all
 
-pytestmark = [pytest.mark.django_db, pytest.mark.slow]
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite, pytest.mark.slow]
 BUILD = "57"
 MADE = (
     "version.created",

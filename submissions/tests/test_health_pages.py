@@ -24,7 +24,7 @@ from submissions.plans import Wishes
 from submissions.tests.app_store.provider import FakeStore
 from submissions.tests.conftest import complete
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from delivr.tenants.models import Tenant, User
 from delivr.tests import factories
 from delivr.tests.factories import PASSWORD
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.on_sqlite]
 KNOWN, UNKNOWN = "known@example.com", "known1@example.com"
 
 

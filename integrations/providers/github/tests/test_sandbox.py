@@ -1,22 +1,13 @@
 """The same code against the stand-in, which keeps state and speaks the whole protocol."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from integrations.providers.github.provider import GitHub
 from sandbox import accounts
-from sandbox.server import SandboxServer
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def sandbox(tmp_path, settings) -> Iterator[SandboxServer]:
-    with SandboxServer(state_dir=tmp_path) as server:
-        settings.GITHUB_API_URL = f"{server.url}/github"
-        yield server
 
 
 def github(token=accounts.GITHUB_PUSH_TOKEN, url=accounts.GITHUB_REPOSITORY):

@@ -1,7 +1,6 @@
 """The same code against the stand-in, which keeps state and speaks the whole protocol."""
 
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,7 +9,6 @@ from integrations.providers.base import Outcome, ProviderError
 from integrations.providers.ci import BuildHandle, BuildRequest, BuildStatus
 from integrations.providers.jenkins.provider import Jenkins
 from sandbox import accounts
-from sandbox.server import SandboxServer
 
 pytestmark = pytest.mark.slow
 
@@ -19,12 +17,6 @@ GIVEN = {"VERSION": "1.5.0", "BRANCH": "release/1.5.0"}
 
 class HastyJenkins(Jenkins):
     deadline = 1.0
-
-
-@pytest.fixture
-def sandbox(tmp_path) -> Iterator[SandboxServer]:
-    with SandboxServer(state_dir=tmp_path) as server:
-        yield server
 
 
 @pytest.fixture
