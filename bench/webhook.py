@@ -112,18 +112,24 @@ def environment(database_url: str, folder: str, broker_url: str = "") -> None:
     )
 
 
-def seed() -> list[tuple[str, str]]:
-    """Create pipelines to report to; (id, webhook secret) of each."""
+def migrate() -> None:
+    """Set Django up, create the tables, collect the static files."""
     import django
 
     django.setup()
     from django.core.management import call_command
+
+    call_command("migrate", interactive=False, verbosity=0)
+    call_command("collectstatic", interactive=False, verbosity=0)
+
+
+def seed() -> list[tuple[str, str]]:
+    """Create pipelines to report to; (id, webhook secret) of each."""
+    migrate()
     from django.db import connection
 
     from delivr.tests import factories
 
-    call_command("migrate", interactive=False, verbosity=0)
-    call_command("collectstatic", interactive=False, verbosity=0)
     rows = factories.PipelineFactory.create_batch(PIPELINES)
     connection.close()
     return [(row.pk, row.webhook_secret.reveal()) for row in rows]
