@@ -1,7 +1,7 @@
 """How soon and how fast effects are sent: from a click to the provider's first byte, the rate of
 claims beside a bare UPDATE, and the rate of one to four workers.
 
-`python bench/effects.py [--only clicks claims workers] [--clicks 40] [--rounds 5] [--json]`, with
+`python bench/effects.py [--only clicks claims workers] [--clicks 40] [--rounds 5]`, with
 TEST_DATABASE_URL and TEST_REDIS_URL. bench/README.md explains the output.
 """
 
@@ -32,7 +32,7 @@ MILLISECONDS = 50  # until the provider answers
 WAITING = 300
 TENANTS = 100
 CLAIMS = 300  # in one round
-THREADS = 2  # of each worker whose rate is compared: the cores must not be the limit
+THREADS = 1  # of each worker whose rate is compared: the cores must not be the limit
 SECONDS = 8.0
 KINDS = ("clicks", "claims", "workers")
 
@@ -42,18 +42,14 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=KINDS, default=KINDS)
     parser.add_argument("--clicks", type=int, default=40)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    figures = measure(arguments)
-    if arguments.json:
-        print(json.dumps(figures))
-        return
-    for name, value in figures.items():
-        print(f"{name:<58}{value}")
+    for figures in measure(arguments):
+        for name, value in figures.items():
+            print(f"{name:<50}{value}", flush=True)
 
 
-def measure(arguments: argparse.Namespace) -> dict[str, Any]:
-    port, figures = free_port(), {}
+def measure(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    port = free_port()
     with tempfile.TemporaryDirectory() as folder, webhook.database(False, folder) as url:
         webhook.environment(url, folder, webhook.REDIS)
         os.environ |= {
@@ -65,12 +61,11 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         with stub, webhook.messages_removed():
             endpoints = seed(port)
             if "claims" in arguments.only:
-                figures |= claims(endpoints, arguments.rounds)
+                yield claims(endpoints, arguments.rounds)
             if "workers" in arguments.only:
-                figures |= workers(folder, endpoints)
+                yield workers(folder, endpoints)
             if "clicks" in arguments.only:
-                figures |= clicks(folder, port, endpoints, arguments.clicks)
-    return figures
+                yield clicks(folder, port, endpoints, arguments.clicks)
 
 
 def seed(port: int) -> list[Any]:
@@ -92,14 +87,16 @@ def wait_in_line(endpoints: Sequence[Any], count: int) -> None:
     from delivr.effects.operations import create_effects
 
     with transaction.atomic():
-        for number in range(count):
-            endpoint = endpoints[number % len(endpoints)]
-            one = {
-                "integration_id": endpoint.pk,
-                "dedupe_key": f"bench:{next(_names)}",
-                "payload": {"test": True},
-            }
-            create_effects(tenant=endpoint.tenant, kind="event.send", effects=[one])
+        for number, endpoint in enumerate(endpoints[:count]):
+            some = [
+                {
+                    "integration_id": endpoint.pk,
+                    "dedupe_key": f"bench:{next(_names)}",
+                    "payload": {"test": True},
+                }
+                for _ in range(number, count, len(endpoints))
+            ]
+            create_effects(tenant=endpoint.tenant, kind="event.send", effects=some)
 
 
 # --- From a click to the provider -----------------------------------------------------------------
