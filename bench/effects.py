@@ -194,8 +194,12 @@ def claims(endpoints: Sequence[Any], rounds: int) -> dict[str, Any]:
     return {
         "claims": f"{statistics.median(ours):,.0f}/s",
         "claims by a bare UPDATE … SKIP LOCKED": f"{statistics.median(bare):,.0f}/s",
-        "claims, ratio": f"{statistics.median(ratios):.2f}  ({min(ratios):.2f} to {max(ratios):.2f})",
+        "claims, ratio": _ratio(ratios),
     }
+
+
+def _ratio(found: list[float]) -> str:
+    return f"{statistics.median(found):.2f}  ({min(found):.2f} to {max(found):.2f})"
 
 
 def _all_pending() -> None:
@@ -212,7 +216,7 @@ def _rate_of_claims(ids: Sequence[str]) -> float:
     from delivr.effects.runner import claim
 
     started = time.perf_counter()
-    assert all([claim(effect_id) for effect_id in ids])  # noqa: S101
+    assert all(claim(effect_id) for effect_id in ids)  # noqa: S101
     return len(ids) / (time.perf_counter() - started)
 
 

@@ -34,7 +34,7 @@ class TriggerBuild(EffectHandler):
     """Triggers a build exactly once. It expires: a build that starts a day late is worse than
     none."""
 
-    is_urgent = True
+    is_awaited = True
 
     def prepare(self, effect: Effect) -> None:
         build = connected_build(effect)

@@ -4,7 +4,7 @@ import os
 
 from celery import Celery
 from django.conf import settings
-from kombu import Queue
+from kombu import Queue  # type: ignore[attr-defined]
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "delivr.settings")
 
@@ -18,7 +18,7 @@ _TRANSPORT = {
 }
 
 # Workers take from both in turn: what a person waits for does not queue behind everything else.
-ORDINARY, URGENT = "delivr", "delivr.urgent"
+ORDINARY, AWAITED = "delivr", "delivr.awaited"
 
 app = Celery("delivr")
 app.conf.update(
@@ -35,6 +35,6 @@ app.conf.update(
     task_serializer="json",
     accept_content=["json"],
     task_default_queue=ORDINARY,
-    task_queues=[Queue(ORDINARY), Queue(URGENT)],
+    task_queues=[Queue(name) for name in (ORDINARY, AWAITED)],  # type: ignore[no-untyped-call]
 )
 app.autodiscover_tasks(["delivr.effects"], related_name="queue")

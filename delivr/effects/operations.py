@@ -59,7 +59,7 @@ def create_effects(*, tenant: Tenant, kind: str, effects: Iterable[Mapping[str, 
 
 def enqueue_effect(effect_id: str, kind: str) -> None:
     """Have a worker look at the effect once the current transaction is committed."""
-    enqueue_on_commit("effect", effect_id, is_urgent=handler_for(kind).is_urgent)
+    enqueue_on_commit("effect", effect_id, is_awaited=handler_for(kind).is_awaited)
 
 
 def _due_now(kind: str) -> dict[str, Any]:

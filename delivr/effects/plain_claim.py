@@ -52,7 +52,7 @@ def claim_plain(effect_id: str) -> Effect | None:
     """Take the lease; None if that is not certainly right, and on SQLite."""
     if connection.vendor != "postgresql":
         return None
-    values = {
+    values: dict[str, Any] = {
         "id": effect_id,
         "kinds": list(settings.EFFECT_HANDLERS),
         "lease": LEASE,

@@ -19,7 +19,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils.module_loading import import_string
 
-from delivr.celery import ORDINARY, URGENT
+from delivr.celery import AWAITED, ORDINARY
 from delivr.monitoring.logs import log_ids
 from delivr.run.crashpoints import crashpoint
 
@@ -77,10 +77,10 @@ class _Pause:
 pause = _Pause()
 
 
-def enqueue(name: str, row_id: str, *, is_urgent: bool = False) -> bool:
+def enqueue(name: str, row_id: str, *, is_awaited: bool = False) -> bool:
     """Send the message now; never fails, never waits long. False if the broker did not take it.
-    `is_urgent`: a person waits for it, so it does not queue behind all others."""
-    queue = URGENT if is_urgent else ORDINARY
+    `is_awaited`: a person waits for it, so it does not queue behind all others."""
+    queue = AWAITED if is_awaited else ORDINARY
     return _send(run_job, (name, row_id), f"{name} {row_id}", queue=queue)
 
 
@@ -107,8 +107,8 @@ def _send(task: Any, arguments: tuple[Any, ...], words: str, *, queue: str = ORD
     return True
 
 
-def enqueue_on_commit(name: str, row_id: str, *, is_urgent: bool = False) -> None:
+def enqueue_on_commit(name: str, row_id: str, *, is_awaited: bool = False) -> None:
     """Enqueue the job once the current transaction is committed."""
     transaction.on_commit(
-        functools.partial(enqueue, name, row_id, is_urgent=is_urgent), robust=True
+        functools.partial(enqueue, name, row_id, is_awaited=is_awaited), robust=True
     )
