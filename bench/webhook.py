@@ -136,14 +136,14 @@ def seed() -> list[tuple[str, str]]:
 
 
 @contextlib.contextmanager
-def server(folder: str) -> Iterator[int]:
+def server(folder: str, application: str = "delivr.wsgi") -> Iterator[int]:
     """Run gunicorn as in the Procfile, on a socket that this process opens; its port."""
     with socket.socket() as listening, Path(folder, "web.log").open("wb") as log:
         listening.bind(("127.0.0.1", 0))
         port: int = listening.getsockname()[1]
         command = [sys.executable, "-m", "gunicorn", "--bind", f"fd://{listening.fileno()}"]
         process = subprocess.Popen(
-            [*command, "--workers", "2", "--threads", "4", "--keep-alive", "60"],
+            [*command, "--workers", "2", "--threads", "4", "--keep-alive", "60", application],
             cwd=ROOT,
             pass_fds=[listening.fileno()],
             stdout=log,
