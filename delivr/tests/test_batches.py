@@ -9,7 +9,8 @@ from django.db import connection, transaction
 
 from delivr import batches
 from delivr.batches import in_batches
-from delivr.models import RateCounter
+from delivr.models import CacheEntry, RateCounter
+from delivr.postgres import Storage
 
 
 def _counters(count: int) -> None:
@@ -49,3 +50,21 @@ def test_a_row_that_somebody_holds_is_left_for_next_time() -> None:
 def _delete_all() -> None:
     in_batches(RateCounter.objects.filter(ends_at=0), lambda rows: rows.delete())
     connection.close()
+
+
+@pytest.mark.on_postgresql
+@pytest.mark.django_db
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="only PostgreSQL has them")
+def test_storage_parameters_are_set_and_taken_away() -> None:
+    def options() -> list[str]:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT reloptions FROM pg_class WHERE relname = 'cache_entries'")
+            return list(cursor.fetchone()[0] or [])
+
+    operation = Storage("cacheentry", fillfactor=70)
+    for statement in operation.forwards(CacheEntry):
+        connection.cursor().execute(statement)
+    assert options() == ["fillfactor=70"]
+    for statement in operation.backwards(CacheEntry):
+        connection.cursor().execute(statement)
+    assert options() == []
