@@ -1,4 +1,4 @@
-"""F11: a worker freezes during a call, like a suspended machine, and continues later."""
+"""F11 and F21: a worker freezes during a call, like a suspended machine, and continues later."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from delivr.effects.models import Effect, EffectState
 from faults import invariants
 from faults.clients import Client
 from faults.outcome import SETTLE, Options, Outcome, judge
+from faults.rollouts import PLAY_STORE, Journey, Move, hurry_looks, journeys
 from faults.stack import Stack, until
+from faults.stores import judged, start
 from faults.workspaces import click, open_work, reset, set_auto_finish, workspaces
+from integrations.providers.stores import Act
 from releases.wording import describe_effect
 
 FROZEN = 90.0  # seconds, longer than a lease
@@ -48,6 +51,111 @@ def frozen_in_mid_call(stack: Stack, options: Options) -> Outcome:
         stack.sandbox.no_faults()
     judged = judge(stack, client)
     return Outcome(outcome.figures | judged.figures, outcome.broken + judged.broken)
+
+
+# What hangs in which store, and whether it was done by then.
+STORE_PHASES = {
+    "a look": ("timeout", {"appstore": ("GET", "*/builds"), "play": ("GET", "*/releases")}),
+    "a step not done": (
+        "timeout",
+        {"appstore": ("POST", "*/reviewSubmissionItems"), "play": ("POST", "*:commit")},
+    ),
+    "a step done": (
+        "timeout_after",
+        {"appstore": ("POST", "*/reviewSubmissionItems"), "play": ("POST", "*:commit")},
+    ),
+}
+STOPPING = {
+    "appstore": ("PATCH", "*/appStoreVersionPhasedReleases/*"),
+    "play": ("POST", "*:commit"),
+}
+PROVIDERS = {"appstore": "app_store", "play": "google_play"}
+
+
+def frozen_in_a_store(stack: Stack, options: Options) -> Outcome:
+    """F21: both workers are frozen for 90 s while they wait for both stores: in a look for a step,
+    in a step before and after it was done, and in a pause and a halt. A third worker takes over,
+    then the two continue."""
+    space, client, outcome = start(stack), Client(stack.web_port), Outcome()
+    third = stack.spare("worker3")
+    for name, (kind, places) in STORE_PHASES.items():
+        ways = journeys(stack, client, space)
+        for way in ways:
+            way.upload()
+        _hang(stack, kind, places)
+        for way in ways:
+            way.submit()
+        _freeze_and_thaw(stack, third, ways, name, outcome)
+        for way in ways:
+            way.arrive(Move(way.way.waits))
+        is_last = kind == "timeout_after"
+        for way in ways:
+            _go_on(stack, third, way, outcome) if is_last else _to_the_end(way, way.way.moves)
+    return judged(stack, client, outcome, outcome.figures)
+
+
+def _go_on(stack: Stack, third: Any, way: Journey, outcome: Outcome) -> None:
+    """To all users, with another freeze when it is stopped."""
+    moves = list(way.way.moves)
+    stop = next(n for n, move in enumerate(moves) if move.act in (Act.HALT, Act.PAUSE))
+    _to_the_end(way, moves[:stop])
+    _hang(stack, "timeout_after", {way.way.store: STOPPING[way.way.store]})
+    way.make(moves[stop])
+    name = "a halt done" if way.way is PLAY_STORE else "a pause done"
+    _freeze_and_thaw(stack, third, [way], name, outcome)
+    _to_the_end(way, moves[stop:], first_is_made=True)
+
+
+def _to_the_end(way: Journey, moves: Any, *, first_is_made: bool = False) -> None:
+    for number, move in enumerate(moves):
+        if number or not first_is_made:
+            way.make(move)
+        way.arrive(move)
+
+
+def _hang(stack: Stack, kind: str, places: dict[str, tuple[str, str]]) -> None:
+    for store, (method, path) in places.items():
+        where = {"provider": PROVIDERS[store], "method": method, "path": path}
+        stack.sandbox.fault(kind, seconds=19, count=1, **where)
+
+
+def _freeze_and_thaw(
+    stack: Stack, third: Any, ways: list[Journey], name: str, outcome: Outcome
+) -> None:
+    """Freeze while each of these waits for its store. What is hurried here are pauses and never
+    leases: those end by themselves."""
+    tokens = {}
+    for way in ways:
+        until(lambda way=way: _in_flight(way) is not None, seconds=SETTLE, what=name, pause=0.05)  # type: ignore[misc]
+    until(lambda: _all_struck(stack), seconds=30, what=f"{name} hangs", pause=0.05)
+    _signal(stack, signal.SIGSTOP)
+    frozen = time.monotonic()
+    for way in ways:
+        effect = _in_flight(way)
+        if effect is not None:
+            tokens[effect.pk] = effect.lease_token
+    # A look may also be one of the pre-flight's, which is no effect and is simply made again.
+    least = 1 if name == "a look" else len(ways)
+    outcome.expect(len(tokens) >= least, f"{name}: only {len(tokens)} were in flight")
+    third.start()
+    while time.monotonic() - frozen < FROZEN:
+        hurry_looks()
+        time.sleep(1)
+    over = sum(Effect.objects.get(pk=pk).lease_token > old for pk, old in tokens.items())
+    _signal(stack, signal.SIGCONT)
+    time.sleep(3)  # what they received meanwhile comes too late
+    third.stop()
+    outcome.expect(over == len(tokens), f"{name}: only {over} were taken over")
+    outcome.figures[name] = f"{len(tokens)} frozen, {over} taken over"
+    stack.sandbox.no_faults()
+
+
+def _in_flight(way: Journey) -> Effect | None:
+    return next((e for e in way.open() if e.state == EffectState.LEASED), None)
+
+
+def _all_struck(stack: Stack) -> bool:
+    return all(fault["struck"] for fault in stack.sandbox.ask("GET", "faults")["faults"])
 
 
 def late_arrival(stack: Stack, options: Options) -> Outcome:

@@ -62,6 +62,8 @@ SCENARIOS = {
     "F18": "faults.store_races.doubled_clicks",
     "F19": "faults.store_races.edits_ended_by_others",
     "F20": "faults.store_races.halts_among_slow_looks",
+    "F20b": "faults.store_races.halts_past_an_open_breaker",
+    "F21": "faults.freezing.frozen_in_a_store",
 }
 
 

@@ -10,11 +10,16 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 from django.test import Client as Browser
 
+from delivr.effects import clock
+from delivr.effects.health import PER_TENANT
+from delivr.effects.models import Effect, EffectState, IntegrationHealth
+from delivr.effects.operations import create_effect
 from delivr.failures import ProviderError
 from delivr.tenants.models import Membership
 from faults.clients import Answer, Client, percentile, run_concurrently
@@ -26,10 +31,12 @@ from faults.workspaces import workspaces
 from integrations.providers.play_store.client import PlayClient
 from integrations.providers.stores import Act
 from sandbox.accounts import APP_IDENTIFIER
+from submissions.effects import ACT
 from submissions.models import Submission
 
 CLICKS = 4  # by page, and as many by the API, at the same moment
 EDITS = f"/androidpublisher/v3/applications/{APP_IDENTIFIER}/edits"
+AT_ONCE = 10.0  # seconds that a halt may take beside them
 BOUND = 30.0  # seconds that a halt may wait: a call that is on its way, and the next attempt
 FORM = {"csrfmiddlewaretoken": "c" * 32}
 
@@ -243,6 +250,56 @@ def halts_among_slow_looks(stack: Stack, options: Options) -> Outcome:
     outcome.expect(max(waits) < BOUND, f"a halt waited for {max(waits):.0f} s")
     rows = [journey.id, *(other.id for other in others)]
     return judged(stack, client, outcome, figures, other_than=rows)
+
+
+def halts_past_an_open_breaker(stack: Stack, options: Options) -> Outcome:
+    """F20b: the breaker of the store is open, and eight slow calls of the same workspace are on
+    their way. A release is halted and resumed again and again; nothing else is sent meanwhile."""
+    space, client, outcome = start(stack), Client(stack.web_port), Outcome()
+    journey = Journey(stack, client, space, built(space, "android"), PLAY_STORE)
+    journey.upload()
+    journey.submit()
+    journey.arrive(Move(journey.way.waits))
+    first = journey.way.moves[0]
+    journey.make(first)
+    journey.arrive(first)
+    waits, held = [], []
+    for _n in range(max(3, options.triggers // 40)):
+        with _nothing_may_go(journey) as slow:
+            waits.append(_halt(stack, journey))
+            held.append(slow.filter(state=EffectState.LEASED).count())
+        journey.arrive(Move(S.HALTED))
+        journey.ask_for(Act.RESUME)
+        journey.arrive(Move(S.ROLLING_OUT))
+    journey.make(replace(first, act=Act.COMPLETE))
+    journey.arrive(Move(S.LIVE))
+    figures = {
+        "halts": len(waits),
+        "slow calls meanwhile": min(held),
+        "halted after s": f"p50 {percentile(waits, 0.5):.1f} · max {max(waits):.1f}",
+    }
+    outcome.expect(max(waits) < AT_ONCE, f"a halt waited for {max(waits):.0f} s")
+    return judged(stack, client, outcome, figures, other_than=[journey.id])
+
+
+@contextmanager
+def _nothing_may_go(journey: Journey) -> Iterator[Any]:
+    """As if eight calls of the workspace were on their way, and the store's breaker open."""
+    tenant, target = journey.release.tenant, journey.row.target_id
+    later = clock.now() + timedelta(minutes=10)
+    ids = []
+    for number in range(PER_TENANT):
+        key = f"slow-{number}-{later.isoformat()}"
+        slow = create_effect(tenant=tenant, kind=ACT, integration_id="slow", dedupe_key=key)
+        ids.append(slow.pk)
+    found = Effect.objects.filter(pk__in=ids)
+    found.update(state=EffectState.LEASED, lease_until=later)
+    health = IntegrationHealth.objects.filter(tenant=tenant, integration_id=target)
+    health.update(failures=9, open_until=later)
+    try:
+        yield found
+    finally:
+        found.delete()
 
 
 def _watching(stack: Stack, client: Client, like: Journey) -> Journey:

@@ -517,6 +517,13 @@ def _in_stores(release: Release, now: datetime) -> Iterator[Blocker]:
             continue
         words = {"platform": names.get(submission.target_id, "")}
         since = submission.changed_at
+        if submission.unjudged_since and submission.state == SubmissionState.ROLLING_OUT:
+            yield Blocker(
+                "health_unknown",
+                submission.unjudged,
+                submission.unjudged_hint,
+                since=submission.unjudged_since,
+            )
         if submission.state == SubmissionState.REJECTED:
             text = _("%(platform)s was rejected by the store.") % words
             yield Blocker("rejected", submission.message or text, submission.hint, since=since)

@@ -19,6 +19,7 @@ from delivr.effects.models import Effect, EffectState
 from delivr.effects.operations import cancel_effect
 from delivr.failures import Conflict
 from delivr.tenants.models import User
+from releases.in_stores import FOLLOWED_IN, RELEASED_IN
 from releases.messages.notices import Notice, notify, refresh
 from releases.messages.standing import candidates_of
 from releases.models import IN_STORES, Mark, Release, ReleaseStatus
@@ -137,6 +138,7 @@ class MarkChange:
     is_set: bool
     is_removed: bool
     by_stores: bool  # its submissions said so
+    stores: str  # the ones that it is about; "" if that is not known
     by: str  # the person's name; "" if the account is gone or nobody did it
 
 
@@ -158,11 +160,20 @@ def mark_changes(release: Release) -> list[MarkChange]:
             at=parse_datetime(row.changes[f"{mark}_at"][1] or "") or row.at,
             is_set=row.changes[f"{mark}_at"][1] is not None,
             by_stores=row.action == "release.status" and row.changes["status"][1] in IN_STORES,
+            stores=_stores_in(row, mark),
             is_removed=row.action in _REMOVED,
             by=people[row.actor_id].called if row.actor_id in people else "",
         )
         for row, mark in found
     ]
+
+
+def _stores_in(row: AuditEvent, mark: str) -> str:
+    """Those where it was released, or which followed when it was."""
+    if mark != Mark.RELEASED:
+        return ""
+    pair = row.changes.get(RELEASED_IN) or row.changes.get(FOLLOWED_IN) or [None, ""]
+    return str(pair[1])
 
 
 def _refuse_in_stores(release: Release) -> None:

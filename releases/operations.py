@@ -29,6 +29,7 @@ from integrations.models import (
 from integrations.providers.ci import BuildStatus
 from integrations.providers.stores import HAS_USERS, IS_PUBLIC, SubmissionState
 from releases.holding import app_of, draft_targets, holders, version_taken
+from releases.in_stores import Stores, stores_of
 from releases.marks import MARKED, clear_marks, follow_stores
 from releases.messages.notices import Notice, notify, refresh
 from releases.messages.standing import candidates_of
@@ -406,21 +407,23 @@ def _derive(release: Release, *, cause: str, event_id: int | None, of_store: boo
     if status == before:
         return
     release.status = status
-    unmarked = follow_stores(release) if status in IN_STORES else clear_marks(release)
+    is_in_stores = status in IN_STORES
+    unmarked = follow_stores(release) if is_in_stores else clear_marks(release)
+    stores = stores_of(release, before) if is_in_stores else Stores()
     release.save(update_fields=["status", "updated_at", *MARKED])
     record(
         actor=None,
         action="release.status",
         subject=release,
-        changes={"status": [before, status], **unmarked},
+        changes={"status": [before, status], **unmarked, **stores.changes},
     )
     if status == ReleaseStatus.BUILD_COMPLETE and before in IN_STORES:
         return  # the last submission was withdrawn; all builds were complete before
-    notice = _STATUS_NOTICES.get(status)
+    notice = Notice.RELEASE_SUBMITTED if stores.followed else _STATUS_NOTICES.get(status)
     if notice:
-        words = candidates_of(release)
+        words = {**candidates_of(release), **stores.words}
         notify(release, notice, cause=cause, event_id=event_id, words=words)
-    if status in OF_STATUS:
+    if status in OF_STATUS and stores.is_first:
         tickets.follow(release, OF_STATUS[status], cause=cause)
 
 

@@ -89,16 +89,27 @@ def _of_marks(release: Release, changes: Iterable[MarkChange]) -> Iterator[Timel
         at, by = getattr(release, f"{mark}_at"), getattr(release, f"{mark}_by")
         if at is not None:
             tone = "neutral" if mark == MUTED else "success"
-            texts = _FOLLOWED if (mark, at) in told else _MARKED
-            yield _of_mark(texts[mark], at, by.called if by else "", tone=tone)
+            change = told.get((mark, at))
+            title = _by_stores(change) if change else _MARKED[mark]
+            yield _of_mark(title, at, by.called if by else "", tone=tone)
     for change in changes:
         is_current = change.at == getattr(release, f"{change.mark}_at")
         if change.is_set and is_current:
             continue
         texts = _MARKED if change.is_set else _REMOVED if change.is_removed else _DROPPED
-        if change.by_stores:
-            texts = _FOLLOWED if change.is_set else _LEFT
-        yield _of_mark(texts[change.mark], change.at, change.by)
+        title = _by_stores(change) if change.by_stores else texts[change.mark]
+        yield _of_mark(title, change.at, change.by)
+
+
+def _by_stores(change: MarkChange) -> object:
+    """What the stores said. A store that follows when the others have released takes no users
+    away."""
+    stores = {"stores": change.stores}
+    if change.is_set and change.stores:
+        return _("Released to all users: %(stores)s") % stores
+    if change.stores:
+        return _("Also submitted to %(stores)s") % stores
+    return (_FOLLOWED if change.is_set else _LEFT)[change.mark]
 
 
 def _of_mark(title: object, at: datetime, by: str, tone: str = "neutral") -> TimelineItem:

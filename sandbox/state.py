@@ -87,8 +87,9 @@ class SandboxState(Shared):
     def record(self, kind: str, provider: str, **facts: Any) -> None:
         """Also let the stores have what a CI server has built."""
         super().record(kind, provider, **facts)
-        if kind == "build.finished":
-            store_uploads.take(self.stores, facts)
+        is_over = kind == "build.finished"
+        if is_over and (uploaded := store_uploads.take(self.stores, facts)):
+            self.health.hear_of(*uploaded)
 
     def advance(self, seconds: float) -> None:
         """Move the clock forward: quiet periods end, builds finish, issues become searchable."""

@@ -23,13 +23,14 @@ GOOD = ("SUCCESS", "UNSTABLE", "success")
 VERSIONS = ("version", "release")  # names of parameters, in any case
 
 
-def take(stores: Stores, entry: Mapping[str, Any]) -> None:
-    """Take a CI build's entry in the ledger, `build.finished`."""
+def take(stores: Stores, entry: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Take a CI build's entry in the ledger, `build.finished`. The version and the number of what
+    it uploaded; None without an upload."""
     parameters = {**entry, **entry.get("parameters", {})}
     given = {name.lower(): str(value) for name, value in parameters.items()}
     version = next((given[name] for name in VERSIONS if given.get(name)), "")
     if entry.get("result") not in GOOD or not is_version(version):
-        return
+        return None
     wanted = given.get("platform", "").lower()
     names = wanted if wanted in ("ios", "android") else str(entry["job"]).lower()
     is_ios, is_android = "ios" in names, "android" in names
@@ -37,6 +38,7 @@ def take(stores: Stores, entry: Mapping[str, Any]) -> None:
         _to_apple(stores, version, str(entry["number"]))
     if stores.play.settings.ci_uploads and (is_android or not is_ios):
         stores.play.upload_from_ci(version, int(entry["number"]))
+    return version, str(entry["number"])
 
 
 def is_version(text: str) -> bool:

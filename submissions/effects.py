@@ -20,12 +20,15 @@ from delivr.effects import clock
 from delivr.effects.handlers import EffectHandler, Postpone, Unneeded
 from delivr.effects.models import Effect, EffectQuerySet, EffectState
 from delivr.effects.operations import create_effect
+from delivr.effects.runner import keep_lease
 from delivr.failures import Outcome, ProviderError
 from integrations.models import TargetIntegration
 from integrations.providers.base import Check
 from integrations.providers.registry import provider_for
 from integrations.providers.stores import (
+    UPLOAD,
     Act,
+    BuildFile,
     StepRefused,
     StoreProvider,
     SubmissionPlan,
@@ -33,7 +36,8 @@ from integrations.providers.stores import (
 )
 from releases.models import ReleaseStatus
 from releases.of_effects import connection_of
-from submissions.locks import RETRY_DELAY, locked
+from submissions.files import open_file
+from submissions.locks import RETRY_DELAY, keep, locked
 from submissions.models import Submission, store_of
 from submissions.preflight import blockers_words, passes_by_itself, stops, store_checks
 from submissions.states import (
@@ -49,7 +53,7 @@ STEP, ACT = "store.step", "store.act"
 BLOCKED = "blocked"  # the code of a step that something in the store stands in the way of
 PREFLIGHT = "preflight"  # the first step: nothing is sent while something stands in the way
 PUBLIC = 100.0
-URGENT = (Act.HALT, Act.PAUSE)  # nothing holds them up
+URGENT = (Act.HALT, Act.PAUSE)
 
 
 def provider_of(effect: Effect) -> StoreProvider:
@@ -138,23 +142,15 @@ class InStore(EffectHandler):
 class TakeStep(InStore):
     """One step of a submission; the next one follows when it is done."""
 
-    @contextmanager
-    def around(self, effect: Effect) -> Iterator[None]:
-        """What the store refuses, be it a look or the step itself, a person can mend."""
-        with super().around(effect):
-            try:
-                yield
-            except ProviderError as error:
-                if isinstance(error, StepRefused):
-                    store_checks(submission_of(effect).release_target, error.checks)
-                if error.outcome is Outcome.REFUSED:
-                    raise ProviderError.refused(BLOCKED, error.message, error.hint) from None
-                raise
-
     def send(self, effect: Effect) -> dict[str, Any]:
-        if effect.payload["step"] != PREFLIGHT:
-            return super().send(effect)
         row = submission_of(effect)
+        if effect.payload["step"] == UPLOAD and not effect.result:
+            with _declined(effect, StepRefused):
+                found = provider_of(effect).upload(row.plan, _file_of(row, effect))
+            return {"references": dict(found), "wasDone": False}
+        if effect.payload["step"] != PREFLIGHT:
+            with _declined(effect, StepRefused):
+                return super().send(effect)
         checks = list(provider_of(effect).preflight(row.plan))
         store_checks(row.release_target, checks)
         if any(map(stops, checks)):
@@ -162,11 +158,15 @@ class TakeStep(InStore):
         return {"references": {}, "wasDone": False}
 
     def find(self, effect: Effect) -> dict[str, Any] | None:
-        return None if effect.payload["step"] == PREFLIGHT else super().find(effect)
+        if effect.payload["step"] == PREFLIGHT:
+            return None
+        with _declined(effect):
+            return super().find(effect)
 
     def _find_done(self, effect: Effect) -> None:
         if effect.payload["step"] != PREFLIGHT:
-            super()._find_done(effect)
+            with _declined(effect):
+                super()._find_done(effect)
 
     def finish(self, effect: Effect, result: dict[str, Any]) -> None:
         row = lock_submission(effect.payload["submission"])
@@ -212,6 +212,37 @@ class TakeStep(InStore):
         set_state(row, SubmissionState.DRAFT, cause=effect.pk)
 
 
+def _file_of(row: Submission, effect: Effect) -> BuildFile:
+    """The file of the build that is to be uploaded. Each piece holds lease and lock for longer."""
+    return BuildFile(
+        name=row.file["name"],
+        open=lambda: open_file(row),
+        may_go_on=lambda: keep() and keep_lease(effect),
+    )
+
+
+@contextmanager
+def _declined(effect: Effect, kind: type[ProviderError] = ProviderError) -> Iterator[None]:
+    """Around a look or a step: a refusal of this kind stands in the way, and is kept like what the
+    pre-flight finds. A person mends it and tries again."""
+    try:
+        yield
+    except kind as error:
+        if error.outcome is not Outcome.REFUSED:
+            raise
+        found = error.checks if isinstance(error, StepRefused) else ()
+        checks = found or [Check.from_error(effect.payload["step"], error)]
+        store_checks(submission_of(effect).release_target, checks)
+        blocked = ProviderError.refused(BLOCKED, error.message, error.hint or _mend())
+    else:
+        return
+    raise blocked
+
+
+def _mend() -> str:
+    return _("Mend what stands in the way, then try again.")
+
+
 def _blocked(checks: Sequence[Check]) -> ProviderError:
     """Wait for what passes by itself; the rest needs a person."""
     words = blockers_words(checks)
@@ -219,14 +250,16 @@ def _blocked(checks: Sequence[Check]) -> ProviderError:
         return ProviderError(
             "not_ready", words, _("delivr continues by itself."), outcome=Outcome.NOT_YET
         )
-    return ProviderError.refused(BLOCKED, words, _("Mend what stands in the way, then try again."))
+    return ProviderError.refused(BLOCKED, words, _mend())
 
 
 class DoAct(InStore):
     """What a person or a rule asked for later: pause, halt, and the like."""
 
-    cap = timedelta(seconds=30)
-    max_attempts = 2000  # it is tried until it expires
+    # Tried each minute as long as somebody may still want it, which an open breaker spaces out
+    # except for what is urgent.
+    cap = timedelta(minutes=1)
+    max_attempts = 720
     expires_after = timedelta(hours=6)
 
     def is_urgent(self, effect: Effect) -> bool:

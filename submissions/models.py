@@ -105,6 +105,8 @@ class Submission(TenantOwned):
     shares = models.JSONField(default=list, blank=True)  # percentages
     notes = models.JSONField(default=dict, blank=True)  # by locale
     uses_encryption = models.BooleanField(null=True, blank=True)
+    # A file of a build, which is uploaded if the store does not have it: see `submissions.files`.
+    file = models.JSONField(default=dict, blank=True)
     references = models.JSONField(default=dict, blank=True)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
@@ -131,6 +133,11 @@ class Submission(TenantOwned):
     read_at = models.DateTimeField(null=True, blank=True)  # when the store is due to be asked
     last_read_at = models.DateTimeField(null=True, blank=True)
     read_error = models.CharField(max_length=500, blank=True)
+    # Since when its rules have had too little data for so long that a person should know, and what
+    # to do (`submissions.health.silence`).
+    unjudged_since = models.DateTimeField(null=True, blank=True)
+    unjudged = models.CharField(max_length=500, blank=True, db_default="")
+    unjudged_hint = models.CharField(max_length=500, blank=True, db_default="")
 
     objects: ClassVar[Any] = SubmissionQuerySet.as_manager()
 
@@ -188,6 +195,7 @@ class Submission(TenantOwned):
             notes=dict(self.notes),
             uses_encryption=self.uses_encryption,
             references=dict(self.references),
+            file=self.file.get("name", ""),
         )
 
     @property

@@ -41,7 +41,8 @@ def passes_by_itself(checks: Iterable[Check]) -> bool:
 
 
 def store_checks(part: ReleaseTarget, checks: Sequence[Check]) -> None:
-    names = store_of(part.target).preflight_names
+    store = store_of(part.target)
+    names = {**store.step_names, **store.preflight_names}
     rows = [{**asdict(check), "label": str(names.get(check.name, check.name))} for check in checks]
     values = {
         "checks": rows,

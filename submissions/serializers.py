@@ -10,7 +10,13 @@ from integrations.providers.health import Metric
 from integrations.providers.stores import Act, ReleaseType, SubmissionState
 from releases.models import ReleaseTarget
 from submissions.health.models import RuleAction
-from submissions.health.shown import FigureLine, HealthLines, RuleLine, health_of
+from submissions.health.shown import (
+    BeforeLine,
+    FigureLine,
+    HealthLines,
+    RuleLine,
+    health_of,
+)
 from submissions.models import Submission
 
 
@@ -69,6 +75,15 @@ class StoreBuildSerializer(serializers.Serializer[Any]):
     versionCode = serializers.CharField(max_length=40, required=False)
 
 
+class NumberField(serializers.FloatField):
+    """`true` is no number."""
+
+    def to_internal_value(self, data: Any) -> float:
+        if isinstance(data, bool):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
 class NewRolloutRuleSerializer(serializers.Serializer[Any]):
     """What delivr does by itself while a submission rolls out."""
 
@@ -77,9 +92,10 @@ class NewRolloutRuleSerializer(serializers.Serializer[Any]):
         max_length=60, required=False, allow_blank=True
     )
     metric = serializers.ChoiceField([str(m) for m in Metric], required=False, allow_blank=True)
-    threshold = serializers.FloatField(required=False)
+    threshold = NumberField(required=False)
+    margin = NumberField(required=False)
     minSample = serializers.IntegerField(source="min_sample", required=False)
-    afterHours = serializers.FloatField(source="after_hours", required=False)
+    afterHours = NumberField(source="after_hours", required=False)
 
 
 class RolloutRuleSerializer(serializers.Serializer[RuleLine]):
@@ -89,11 +105,19 @@ class RolloutRuleSerializer(serializers.Serializer[RuleLine]):
     )
     metric = serializers.CharField(source="rule.metric")
     threshold = serializers.FloatField(source="rule.threshold", allow_null=True)
+    margin = serializers.FloatField(source="rule.margin", allow_null=True)
     minSample = serializers.IntegerField(source="rule.min_sample")
     afterHours = serializers.FloatField(source="rule.after_hours", allow_null=True)
     sentence = serializers.CharField()
     verdict = serializers.CharField()
+    unknownSince = serializers.DateTimeField(source="rule.unknown_since", allow_null=True)
     actedAt = serializers.DateTimeField(source="rule.acted_at", allow_null=True)
+
+
+class PreviousFigureSerializer(serializers.Serializer[BeforeLine]):
+    version = serializers.CharField()
+    value = serializers.FloatField(source="figure.value")
+    sample = serializers.IntegerField(source="figure.sample")
 
 
 class HealthFigureSerializer(serializers.Serializer[FigureLine]):
@@ -106,6 +130,7 @@ class HealthFigureSerializer(serializers.Serializer[FigureLine]):
     until = serializers.DateTimeField(source="figure.until")
     readAt = serializers.DateTimeField(source="read_at", allow_null=True)
     verdict = serializers.CharField()
+    previous = PreviousFigureSerializer(source="before", allow_null=True)
 
 
 class NewSubmissionSerializer(serializers.Serializer[Any]):
@@ -115,13 +140,14 @@ class NewSubmissionSerializer(serializers.Serializer[Any]):
         source="testflight_groups", child=serializers.CharField(max_length=100), required=False
     )
     storeBuild = StoreBuildSerializer(source="store_build", required=False)
+    artifact = serializers.CharField(max_length=255, required=False)
     releaseType = serializers.ChoiceField(
         [kind.value for kind in ReleaseType], source="release_type", required=False
     )
     releaseAt = serializers.DateTimeField(source="release_at", required=False)
     phased = serializers.BooleanField(source="is_phased", required=False)
     steps = serializers.ListField(
-        source="shares", child=serializers.FloatField(min_value=0, max_value=100), required=False
+        source="shares", child=NumberField(min_value=0, max_value=100), required=False
     )
     notes = serializers.DictField(child=serializers.CharField(max_length=10000), required=False)
     usesEncryption = serializers.BooleanField(source="uses_encryption", required=False)
@@ -141,6 +167,7 @@ class SubmissionSerializer(serializers.ModelSerializer[Submission]):
     targetId = serializers.CharField(source="target_id")
     state = serializers.ChoiceField([state.value for state in SubmissionState])
     storeBuild = serializers.CharField(source="store_build")
+    artifact = serializers.SerializerMethodField()
     testflightGroups = serializers.ListField(
         source="testflight_groups", child=serializers.CharField()
     )
@@ -172,6 +199,7 @@ class SubmissionSerializer(serializers.ModelSerializer[Submission]):
             "storeState",
             "storeUrl",
             "storeBuild",
+            "artifact",
             "track",
             "testflightGroups",
             "releaseType",
@@ -191,6 +219,9 @@ class SubmissionSerializer(serializers.ModelSerializer[Submission]):
             "submittedAt",
             "changedAt",
         ]
+
+    def get_artifact(self, row: Submission) -> str:
+        return str(row.file.get("name", ""))
 
     @extend_schema_field(OutsideChangeSerializer(many=True))
     def get_changedOutside(self, row: Submission) -> Any:

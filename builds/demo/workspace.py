@@ -20,11 +20,19 @@ from delivr import outbound
 from delivr.run import keys
 from delivr.tenants.models import Membership, Role, Tenant, User
 from delivr.tenants.operations import create_tenant
-from integrations.choices import CommunicationType, PipelineType, ScmType, TargetType, TicketType
+from integrations.choices import (
+    CommunicationType,
+    HealthType,
+    PipelineType,
+    ScmType,
+    TargetType,
+    TicketType,
+)
 from integrations.demo import has_values, is_offered, report_here, sandbox_job, sandbox_values
 from integrations.models import (
     CommunicationIntegration,
     Connection,
+    HealthIntegration,
     PipelineIntegration,
     ScmIntegration,
     TargetIntegration,
@@ -133,7 +141,8 @@ def ensure_connected(tenant: Tenant) -> list[Connection]:
     ]
     communication = _ensure(tenant, CommunicationIntegration, CommunicationType.values[0])
     ticket = _ensure(tenant, TicketIntegration, TicketType.values[0])
-    return [scm, *targets, *pipelines, communication, ticket]
+    health = _ensure(tenant, HealthIntegration, HealthType.values[0])
+    return [scm, *targets, *pipelines, communication, ticket, health]
 
 
 def _ensure(

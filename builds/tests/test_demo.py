@@ -90,7 +90,7 @@ def sandbox_offered(sandbox: Any, data_dir: Path, settings: Any) -> Any:
 
 def test_connected_demo_works_end_to_end(sandbox_offered: Any) -> None:
     answer = run("--connected")
-    assert len(answer["connections"]) == 8
+    assert len(answer["connections"]) == 9
     assert set(answer["connections"].values()) == {"VALID"}
     sweep_until_idle()
     jenkins = sandbox_offered.state.jenkins

@@ -94,8 +94,7 @@ class EffectHandler(ABC):
         return
 
     def is_urgent(self, effect: Effect) -> bool:
-        """It waits neither for the circuit breaker nor for other effects to make room. Reads no
-        rows: it is asked in the transaction that claims the effect."""
+        """True for what must not wait for other calls: see `health.admit`. Makes no query."""
         return False
 
     def pace(self, effect: Effect) -> Pace | None:

@@ -21,6 +21,7 @@ OPEN_MAX = timedelta(minutes=10)
 PROBE = timedelta(seconds=25)  # while one call probes, the others wait
 PER_INTEGRATION = 4  # effects at a time
 PER_TENANT = 8
+URGENT_PLACES = 2  # more than those two, for what is urgent
 RETRY_WHEN_FULL = timedelta(seconds=1)
 RATE_LIMIT_DEFAULT = timedelta(seconds=30)
 HEALTHY: dict[str, Any] = {
@@ -37,21 +38,21 @@ def admit(effect: Effect, now: datetime, *, is_urgent: bool = False) -> datetime
 
     Locks the integration's health row. The caller takes the lease in the same transaction, so the
     concurrency limits are never exceeded. After the breaker was open, a single effect probes the
-    provider. While the credentials are refused, effects wait until they expire. An urgent effect
-    waits for these, and for a pause that the provider asked for, but neither for the breaker nor
-    for a place.
+    provider. While the credentials are refused, effects wait until they expire.
+
+    What is urgent passes an open breaker, and has places of its own besides the others. Only a wait
+    that the provider asked for holds it up.
     """
     health = locked_health(effect.tenant_id, effect.integration_id)
     if health.credentials_refused_at and now < effect.expires_at:
         return effect.expires_at
-    blocked = health.limited_until(now) if is_urgent else health.blocked_until(now)
+    blocked = health.asked_to_wait_until(now) if is_urgent else health.blocked_until(now)
     if blocked:
         return blocked
-    if is_urgent:
-        return None
-    if _is_full(effect, now):
+    if _is_full(effect, now, more=URGENT_PLACES if is_urgent else 0):
         return now + RETRY_WHEN_FULL
-    _start_probe(health, now)
+    if health.blocked_until(now) is None:
+        _start_probe(health, now)
     return None
 
 
@@ -62,12 +63,12 @@ def _start_probe(health: IntegrationHealth, now: datetime) -> None:
         health.save(update_fields=["probe_until"])
 
 
-def _is_full(effect: Effect, now: datetime) -> bool:
+def _is_full(effect: Effect, now: datetime, *, more: int) -> bool:
     out = Effect.objects.for_tenant(effect.tenant_id).filter(
         state=EffectState.LEASED, lease_until__gt=now
     )
     same = Q(integration_id=effect.integration_id)
-    return out.filter(same).count() >= PER_INTEGRATION or out.count() >= PER_TENANT
+    return out.filter(same).count() >= PER_INTEGRATION + more or out.count() >= PER_TENANT + more
 
 
 def is_refused(*, tenant_id: str, integration_id: str) -> bool:

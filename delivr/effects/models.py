@@ -167,11 +167,11 @@ class IntegrationHealth(TenantOwned):
 
     def blocked_until(self, now: datetime) -> datetime | None:
         """When the next call may be made; None if now."""
-        bounds = (self.open_until, self.probe_until, self.limited_until(now))
+        bounds = (self.open_until, self.probe_until, self.asked_to_wait_until(now))
         return max((t for t in bounds if t and t > now), default=None)
 
-    def limited_until(self, now: datetime) -> datetime | None:
-        """How long the provider itself asked to be left alone; None if it did not."""
+    def asked_to_wait_until(self, now: datetime) -> datetime | None:
+        """Until when the provider wants no calls; None if it did not ask for a wait."""
         until = self.rate_limited_until
         return until if until and until > now else None
 

@@ -67,6 +67,17 @@ def run_effect(effect_id: str) -> None:
             Attempt(effect, handler_for(effect.kind)).run()
 
 
+def keep_lease(effect: Effect) -> bool:
+    """Lease the effect for as long again as at first, in the midst of a call that takes minutes.
+    False if another worker has taken it over: then end without another request."""
+    now = clock.now()
+    ours = Effect.objects.filter(
+        pk=effect.pk, state=EffectState.LEASED, lease_token=effect.lease_token, lease_until__gt=now
+    )
+    # An answer that is lost from here on may show up in the store that much later.
+    return bool(ours.update(lease_until=now + LEASE, dispatched_at=now))
+
+
 def claim(effect_id: str) -> Effect | None:
     """Take the lease by one conditional UPDATE; None if it is not due or may not be sent now."""
     if settings.EFFECTS_PAUSED:
@@ -81,9 +92,7 @@ def _claim(effect_id: str) -> Effect | None:
     effect = due.first()
     if effect is None:
         return None
-    is_urgent = handler_for(effect.kind).is_urgent(effect)
-    ends = _ends_without_a_call(effect, now)
-    later = None if ends else admit(effect, now, is_urgent=is_urgent)
+    later = None if _ends_without_a_call(effect, now) else _admitted_at(effect, now)
     if later is not None:
         pause = later if now >= effect.expires_at else min(later, effect.expires_at)
         due.update(state=EffectState.PENDING, next_at=pause, lease_until=None, enqueued_at=None)
@@ -95,6 +104,11 @@ def _claim(effect_id: str) -> Effect | None:
         attempts=F("attempts") + 1,
     )
     return Effect.objects.select_related("tenant").get(pk=effect_id) if taken else None
+
+
+def _admitted_at(effect: Effect, now: datetime) -> datetime | None:
+    """None if it may be sent now."""
+    return admit(effect, now, is_urgent=handler_for(effect.kind).is_urgent(effect))
 
 
 def _ends_without_a_call(effect: Effect, now: datetime) -> bool:

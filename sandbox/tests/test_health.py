@@ -94,3 +94,21 @@ def test_figures_outlive_a_restart(sandbox):
     sandbox.state.health.versions.clear()
     sandbox.state.health.load(kept)
     assert sandbox.state.health.dump() == kept
+
+
+def test_a_build_that_ci_uploaded_has_figures_unless_they_were_set(sandbox):
+    put(sandbox, version="1.6.0", build="7", sessions=5, crashFreeSessions=90.0)
+    for number in (7, 8):
+        sandbox.state.record(
+            "build.finished",
+            "jenkins",
+            job="ios-prod",
+            number=number,
+            result="SUCCESS",
+            parameters={"VERSION": "1.6.0"},
+        )
+    told = [
+        sessions(sandbox, f'release:"{accounts.APP_IDENTIFIER}@1.6.0+{number}"').json()["groups"]
+        for number in (7, 8)
+    ]
+    assert [group["totals"]["sum(session)"] for (group,) in told] == [5, 1250]

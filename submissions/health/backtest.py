@@ -11,8 +11,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from integrations.models import TargetIntegration
-from integrations.providers.health import Figure, Metric
-from submissions.health.deciding import BAD_READINGS, verdict_of
+from integrations.providers.health import Metric
+from submissions.health.baseline import figure_of, nearest
+from submissions.health.deciding import BAD_READINGS, Reading, verdict_of
 from submissions.health.models import HealthReading, RolloutRule, RuleAction
 from submissions.health.verdicts import Verdict
 from submissions.health.wording import METRIC_NAMES, percent_words, sample_words
@@ -48,12 +49,42 @@ def back_test(rule: RolloutRule, target: TargetIntegration) -> list[Outcome]:
             readings[:MOST_READINGS], key=lambda reading: reading.submission_id
         )
     }
-    return [_replay(rule, row, found[row.pk]) for row in newest if row.pk in found]
+    with_readings = [row for row in newest if row.pk in found]
+    earlier = [*(found[row.pk] for row in with_readings[1:]), []]
+    return [
+        _replay(rule, row, _judged(rule, found[row.pk], before))
+        for row, before in zip(with_readings, earlier, strict=False)
+    ]
 
 
-def _replay(rule: RolloutRule, row: Submission, readings: Sequence[HealthReading]) -> Outcome:
+@dataclass(frozen=True)
+class _Judged:
+    reading: HealthReading
+    verdict: Verdict
+
+
+def _judged(
+    rule: RolloutRule, readings: Sequence[HealthReading], earlier: Sequence[HealthReading]
+) -> list[_Judged]:
+    """What the rule said of each; one that compares looks at the submission before, at the same
+    stage."""
+    at_stage: dict[float | None, list[HealthReading]] = {}
+    for reading in earlier if rule.margin is not None else ():
+        at_stage.setdefault(reading.percent, []).append(reading)
+    began: dict[float | None, datetime] = {}
+    found = []
+    for reading in readings:
+        age = reading.at - began.setdefault(reading.percent, reading.at)
+        same = at_stage.get(reading.percent)
+        before = figure_of(nearest(same, same[0].at + age)) if same else None
+        pair = Reading(figure_of(reading), before)
+        found.append(_Judged(reading, verdict_of(rule, pair)))
+    return found
+
+
+def _replay(rule: RolloutRule, row: Submission, readings: Sequence[_Judged]) -> Outcome:
     is_advance = rule.action == RuleAction.ADVANCE
-    acts = _first_good(rule, readings) if is_advance else _first_bad(rule, readings)
+    acts = _first_good(rule, readings) if is_advance else _first_bad(readings)
     version = row.release.version
     if acts is None:
         words = ngettext("Nothing: %(n)d reading.", "Nothing: %(n)d readings.", len(readings)) % {
@@ -73,26 +104,16 @@ def _replay(rule: RolloutRule, row: Submission, readings: Sequence[HealthReading
     return Outcome(version=version, at=acts.at, words=words % about)
 
 
-def _first_bad(rule: RolloutRule, readings: Sequence[HealthReading]) -> HealthReading | None:
+def _first_bad(readings: Sequence[_Judged]) -> HealthReading | None:
     in_a_row = 0
-    for reading in readings:
-        in_a_row = in_a_row + 1 if _verdict(rule, reading) is Verdict.BAD else 0
+    for one in readings:
+        in_a_row = in_a_row + 1 if one.verdict is Verdict.BAD else 0
         if in_a_row == BAD_READINGS:
-            return reading
+            return one.reading
     return None
 
 
-def _first_good(rule: RolloutRule, readings: Sequence[HealthReading]) -> HealthReading | None:
-    earliest = readings[0].at + timedelta(hours=rule.after_hours or 0)
-    later = (reading for reading in readings if reading.at >= earliest)
-    return next((r for r in later if _verdict(rule, r) is Verdict.GOOD), None)
-
-
-def _verdict(rule: RolloutRule, reading: HealthReading) -> Verdict:
-    figure = Figure(
-        metric=Metric(reading.metric),
-        value=reading.value,
-        sample=reading.sample,
-        until=reading.until,
-    )
-    return verdict_of(rule, figure)
+def _first_good(rule: RolloutRule, readings: Sequence[_Judged]) -> HealthReading | None:
+    earliest = readings[0].reading.at + timedelta(hours=rule.after_hours or 0)
+    later = (one for one in readings if one.reading.at >= earliest)
+    return next((one.reading for one in later if one.verdict is Verdict.GOOD), None)

@@ -28,6 +28,7 @@ class RuleForm(forms.Form):
     source = forms.ChoiceField(label=gettext_lazy("Figures of"), required=False)
     metric = forms.ChoiceField(label=gettext_lazy("Figure"), required=False)
     threshold = forms.FloatField(label=gettext_lazy("Limit, %"), required=False)
+    margin = forms.FloatField(label=gettext_lazy("Or worse by, points"), required=False)
     min_sample = forms.IntegerField(label=gettext_lazy("Least sample"), required=False)
     after_hours = forms.FloatField(label=gettext_lazy("Hours at a step"), required=False)
 
@@ -36,8 +37,13 @@ class RuleForm(forms.Form):
         self.has_sources = len(choices["source"]) > 1
         for name, offered in choices.items():
             self.fields[name].choices = offered  # type: ignore[attr-defined] # a ChoiceField
-        for name in ("threshold", "min_sample", "after_hours"):
+        for name in ("threshold", "margin", "min_sample", "after_hours"):
             self.fields[name].widget = forms.TextInput({"inputmode": "decimal", "size": 6})
+
+    @property
+    def is_used(self) -> bool:
+        """There is something in it, so that it is not folded."""
+        return bool(self["action"].value() or self.errors)
 
     def wish(self) -> RuleWish | None:
         """None for an empty line. What is filled in beforehand is left out where it means
@@ -81,7 +87,7 @@ def rule_forms(target: TargetIntegration, data: Any) -> list[RuleForm]:
 def _last_rules(target: TargetIntegration) -> list[dict[str, Any]]:
     last = Submission.objects.for_tenant(target.tenant_id).filter(target=target.pk).first()
     rules = last.rules.all()[:LINES] if last else []
-    names = ("action", "metric", "threshold", "after_hours")
+    names = ("action", "metric", "threshold", "margin", "after_hours")
     return [
         {
             **{name: getattr(rule, name) for name in names},

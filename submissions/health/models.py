@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
 from django.utils.translation import gettext_lazy as _
 
 from delivr.effects import clock
@@ -35,6 +35,8 @@ class RolloutRule(TenantOwned):
     )
     metric = models.CharField(max_length=30, choices=METRICS, blank=True)
     threshold = models.FloatField(null=True, blank=True)  # a percentage
+    # In place of it: how many percentage points worse than the previous release it may be.
+    margin = models.FloatField(null=True, blank=True)
     min_sample = models.PositiveIntegerField(default=0)
     action = models.CharField(max_length=10, choices=RuleAction.choices)
     after_hours = models.FloatField(null=True, blank=True)
@@ -45,6 +47,8 @@ class RolloutRule(TenantOwned):
     bad_readings = models.PositiveIntegerField(default=0)
     is_armed = models.BooleanField(default=True)
     acted_at = models.DateTimeField(null=True, blank=True)
+    # Since when there is too little data to judge, while it rolls out.
+    unknown_since = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         db_table = "rollout_rules"
@@ -70,6 +74,8 @@ class HealthWatch(TenantOwned):
     last_read_at = models.DateTimeField(null=True, blank=True)
     read_error = models.CharField(max_length=500, blank=True)
     figures = models.JSONField(default=list, blank=True)
+    # Those of the previous release at the same stage (`submissions.health.baseline`).
+    before = models.JSONField(default=list, db_default=Value([], models.JSONField()), blank=True)
 
     class Meta:
         db_table = "health_watches"
@@ -104,6 +110,7 @@ class HealthReading(TenantOwned):
     value = models.FloatField()  # a percentage
     sample = models.PositiveBigIntegerField()  # sessions or users
     until = models.DateTimeField()  # up to when the source had counted
+    percent = models.FloatField(null=True, blank=True)  # of the users had it
     at = models.DateTimeField(default=clock.now, editable=False)
 
     class Meta:

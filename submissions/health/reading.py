@@ -18,7 +18,8 @@ from integrations.models import HealthIntegration
 from integrations.providers.health import Figure, HealthProvider
 from integrations.providers.registry import provider_for
 from integrations.providers.stores import HAS_USERS, SubmissionState
-from submissions.health.deciding import decide, step_since
+from submissions.health.baseline import before, read_figure, stored
+from submissions.health.deciding import decide, note_failed_look, step_since
 from submissions.health.models import HealthReading, HealthWatch, RolloutRule, RuleAction
 from submissions.models import Submission
 from submissions.states import lock_submission
@@ -104,7 +105,7 @@ def read(watch_id: str) -> None:
 def _ask(watch: HealthWatch, source: HealthIntegration) -> None:
     where = {"tenant_id": watch.tenant_id, "integration_id": source.pk}
     if is_refused(**where):
-        _again(watch, FAILURE_PAUSE)
+        _failed(watch, FAILURE_PAUSE)
         return
     with slot(**where) as is_free:
         if not is_free:
@@ -119,7 +120,7 @@ def _ask(watch: HealthWatch, source: HealthIntegration) -> None:
             return
         except ProviderError as error:
             pause = max(timedelta(seconds=error.retry_after or 0), FAILURE_PAUSE)
-            _again(watch, pause, read_error=error.message[:500])
+            _failed(watch, pause, read_error=error.message[:500])
             return
     _apply(watch, found)
 
@@ -141,14 +142,17 @@ def _apply(watch: HealthWatch, figures: Sequence[Figure]) -> None:
     if watch.source_id is not None:
         about = {"tenant_id": row.tenant_id, "submission": row, "source_id": watch.source_id}
         HealthReading.objects.bulk_create(
-            HealthReading(**about, **_columns(figure), at=now) for figure in figures
+            HealthReading(**about, **_columns(figure), percent=row.percent, at=now)
+            for figure in figures
         )
     changes: dict[str, Any] = {"last_read_at": now, "read_error": ""}
-    changes["figures"] = [
-        {**_columns(figure), "until": figure.until.isoformat()} for figure in figures
-    ]
-    decide(row, watch.source_id, figures)
-    HealthWatch.objects.filter(pk=watch.pk).update(look_at=_next_look(row, watch, now), **changes)
+    changes["figures"] = list(map(stored, figures))
+    if watch.source_id is not None:
+        changes["before"] = before(row, watch.source_id, now - step_since(row))
+    rows = HealthWatch.objects.filter(pk=watch.pk)
+    rows.update(**changes)
+    decide(row, watch.source_id, figures, list(map(read_figure, changes.get("before", ()))))
+    rows.update(look_at=_next_look(row, watch, now))
 
 
 def _columns(figure: Figure) -> dict[str, Any]:
@@ -176,6 +180,14 @@ def _next_look(row: Submission, watch: HealthWatch, now: datetime) -> datetime:
         if rule.action == RuleAction.ADVANCE
     ]
     return min([now + pause, *(end for end in ends if end > now)])
+
+
+@transaction.atomic
+def _failed(watch: HealthWatch, pause: timedelta, **changes: str) -> None:
+    """Its rules know nothing new: a person is told if that goes on."""
+    row = lock_submission(watch.submission_id)
+    _again(watch, pause, **changes)
+    note_failed_look(row, watch.source_id or "")
 
 
 def _again(watch: HealthWatch, pause: timedelta, **changes: str) -> None:

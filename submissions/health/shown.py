@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.db.models import Prefetch
 
-from integrations.providers.health import Figure, Metric
-from submissions.health.deciding import verdict_of
+from integrations.providers.health import Figure
+from submissions.health.baseline import read_figure
+from submissions.health.deciding import Reading, verdict_of
 from submissions.health.models import HealthWatch, RolloutRule, RuleAction
 from submissions.health.wording import (
     METRIC_NAMES,
@@ -29,6 +30,16 @@ HEALTH = (
 
 
 @dataclass(frozen=True, kw_only=True)
+class BeforeLine:
+    """The same figure of the previous release at the same stage."""
+
+    version: str
+    figure: Figure
+    value: str
+    sample: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class FigureLine:
     """One figure of one source; `verdict` is empty if no rule is about it."""
 
@@ -41,6 +52,7 @@ class FigureLine:
     sample: str
     age: str
     verdict: str
+    before: BeforeLine | None
     read_at: datetime | None
 
 
@@ -86,7 +98,10 @@ def health_of(row: Submission, now: datetime) -> HealthLines:
 def _figures(
     watch: HealthWatch, rules: Sequence[RolloutRule], now: datetime
 ) -> Iterator[FigureLine]:
+    earlier = {one["metric"]: one for one in watch.before}
     for figure in map(read_figure, watch.figures):
+        before = _before(earlier.get(figure.metric.value))
+        reading = Reading(figure, before.figure if before else None)
         about = [r for r in rules if (r.source_id, r.metric) == (watch.source_id, figure.metric)]
         about.sort(key=lambda rule: rule.action == RuleAction.ADVANCE)
         yield FigureLine(
@@ -98,18 +113,21 @@ def _figures(
             value=percent_words(figure.value),
             sample=sample_words(figure.metric, figure.sample),
             age=age_words(figure.until, now),
-            verdict=str(verdict_of(about[0], figure)) if about else "",
+            verdict=str(verdict_of(about[0], reading)) if about else "",
+            before=before,
             read_at=watch.last_read_at,
         )
 
 
-def read_figure(stored: dict[str, Any]) -> Figure:
-    """A figure as a watch keeps it."""
-    return Figure(
-        metric=Metric(stored["metric"]),
-        value=stored["value"],
-        sample=stored["sample"],
-        until=datetime.fromisoformat(stored["until"]),
+def _before(kept: Mapping[str, Any] | None) -> BeforeLine | None:
+    if kept is None:
+        return None
+    figure = read_figure(kept)
+    return BeforeLine(
+        version=kept["version"],
+        figure=figure,
+        value=percent_words(figure.value),
+        sample=sample_words(figure.metric, figure.sample),
     )
 
 
@@ -117,9 +135,11 @@ def _rule(row: Submission, rule: RolloutRule, figures: Sequence[FigureLine]) -> 
     source = str(rule.source) if rule.source else ""
     mine = (f for f in figures if (f.source_id, f.metric) == (rule.source_id, rule.metric))
     found = next(mine, None)
+    before = found.before.figure if found and found.before else None
+    reading = Reading(found.figure if found else None, before)
     return RuleLine(
         rule=rule,
         sentence=sentence_of(rule, store_of(row.target), source),
-        verdict=str(verdict_of(rule, found.figure if found else None)) if source else "",
+        verdict=str(verdict_of(rule, reading)) if source else "",
         is_waiting=not rule.is_armed,
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from math import sqrt
+from dataclasses import dataclass
+from math import hypot, sqrt
 
 from integrations.providers.health import Metric
 
@@ -28,6 +29,43 @@ def wilson(percent: float, sample: int) -> tuple[float, float]:
     spread = Z * sqrt(share * (1 - share) / sample + z2 / (4 * sample))
     low, high = (middle - spread) / (1 + z2), (middle + spread) / (1 + z2)
     return max(100 * low, 0.0), min(100 * high, 100.0)
+
+
+@dataclass(frozen=True)
+class Share:
+    """A percentage, and how many it was counted over."""
+
+    percent: float
+    sample: int
+
+
+def difference(now: Share, before: Share) -> tuple[float, float]:
+    """The bounds in percentage points between which `now` minus `before` truly lies with a
+    confidence of 95 %: Newcombe's method, from the bounds of both.
+
+    https://doi.org/10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I (method 10)
+    """
+    low, high = wilson(now.percent, now.sample)
+    low_before, high_before = wilson(before.percent, before.sample)
+    middle = now.percent - before.percent
+    down = hypot(now.percent - low, high_before - before.percent)
+    up = hypot(high - now.percent, before.percent - low_before)
+    return middle - down, middle + up
+
+
+def judge_against(
+    metric: str, now: Share, before: Share, *, margin: float, min_sample: int
+) -> Verdict:
+    """BAD only if it is certainly worse than before by more than the margin, GOOD only if it
+    certainly is not."""
+    if min(now.sample, before.sample) < max(min_sample, 1):
+        return Verdict.UNKNOWN
+    low, high = difference(now, before)
+    if metric in WHERE_LESS_IS_BETTER:
+        low, high = -high, -low
+    if high < -margin:
+        return Verdict.BAD
+    return Verdict.GOOD if low > -margin else Verdict.UNKNOWN
 
 
 def judge(

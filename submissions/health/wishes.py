@@ -16,6 +16,7 @@ MOST_RULES = 10
 MIN_SAMPLE = 100  # sessions or users, unless a rule says otherwise
 LARGEST_SAMPLE = 10_000_000
 LONGEST_SOAK = 24 * 30.0  # hours
+LARGEST_MARGIN = 50.0  # percentage points
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +27,7 @@ class RuleWish:
     source: str = ""
     metric: str = ""
     threshold: float | None = None  # a percentage
+    margin: float | None = None  # percentage points, compared with the previous release
     min_sample: int | None = None
     after_hours: float | None = None
 
@@ -44,6 +46,7 @@ def rules_from(tenant_id: str, wishes: Sequence[RuleWish]) -> list[RolloutRule]:
             source_id=wish.source or None,
             metric=wish.metric,
             threshold=wish.threshold,
+            margin=wish.margin,
             min_sample=_sample(wish),
             action=wish.action,
             after_hours=wish.after_hours,
@@ -94,7 +97,7 @@ def _errors_in(
             yield _("choose the source of the figures.")
     if wish.source:
         yield from _errors_in_figures(wish, sources.get(wish.source))
-    elif wish.metric or wish.threshold is not None or wish.min_sample is not None:
+    elif wish.metric or {wish.threshold, wish.margin, wish.min_sample} != {None}:
         yield _("choose the source of the figures, or leave the figure empty.")
 
 
@@ -117,7 +120,18 @@ def _errors_in_figures(wish: RuleWish, source: HealthIntegration | None) -> Iter
     if wish.metric not in provider.metrics:
         names = ", ".join(metric for metric in Metric if metric in provider.metrics)
         yield _("%(source)s has these figures: %(names)s.") % {"source": source, "names": names}
-    if wish.threshold is None or not 0 < wish.threshold < 100:
-        yield _("enter a percentage between 0 and 100 as the limit.")
+    yield from _errors_in_limit(wish)
     if wish.min_sample is not None and not 1 <= wish.min_sample <= LARGEST_SAMPLE:
         yield _("enter a sample of at least 1.")
+
+
+def _errors_in_limit(wish: RuleWish) -> Iterator[str]:
+    """Either of the two; a number that is none is in no range."""
+    if wish.margin is None:
+        if wish.threshold is None or not 0 < wish.threshold < 100:
+            yield _("enter a percentage between 0 and 100 as the limit.")
+    elif wish.threshold is not None:
+        yield _("enter a limit, or compare with the previous release, not both.")
+    elif not 0 <= wish.margin <= LARGEST_MARGIN:
+        words = _("enter up to %(most)d percentage points to compare with the previous release.")
+        yield words % {"most": LARGEST_MARGIN}

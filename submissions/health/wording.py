@@ -26,6 +26,7 @@ class Rule(Protocol):
 
     metric: str
     threshold: float | None
+    margin: float | None
     min_sample: int
     action: str
     after_hours: float | None
@@ -36,7 +37,13 @@ def sentence_of(rule: Rule, store: type[StoreProvider], source: str) -> str:
     if rule.action == RuleAction.ADVANCE:
         return _advance_words(rule, source)
     about = {**_about(rule, source), "done": _done(store)}
-    if rule.metric in WHERE_LESS_IS_BETTER:
+    if rule.margin is not None:
+        words = _(
+            "If the %(metric)s in %(source)s are certainly worse than those of the previous "
+            "release at the same step, by more than %(margin)s percentage points (at least "
+            "%(sample)s of both), in two readings in a row, %(done)s."
+        )
+    elif rule.metric in WHERE_LESS_IS_BETTER:
         words = _(
             "If %(source)s counts certainly more than %(limit)s %% of %(metric)s (at least "
             "%(sample)s) in two readings in a row, %(done)s."
@@ -53,7 +60,13 @@ def _advance_words(rule: Rule, source: str) -> str:
     after = {"hours": f"{rule.after_hours or 0:g}"}
     if not source:
         return _("After %(hours)s hours at a step, the next one follows.") % after
-    if rule.metric in WHERE_LESS_IS_BETTER:
+    if rule.margin is not None:
+        words = _(
+            "After %(hours)s hours at a step, the next one follows, if the %(metric)s in "
+            "%(source)s are certainly not worse than those of the previous release at the same "
+            "step, by more than %(margin)s percentage points (at least %(sample)s of both)."
+        )
+    elif rule.metric in WHERE_LESS_IS_BETTER:
         words = _(
             "After %(hours)s hours at a step, the next one follows, if %(source)s counts certainly "
             "less than %(limit)s %% of %(metric)s (at least %(sample)s)."
@@ -70,6 +83,7 @@ def _about(rule: Rule, source: str) -> dict[str, str]:
     return {
         "source": source,
         "limit": f"{rule.threshold or 0:g}",
+        "margin": f"{rule.margin or 0:g}",
         "metric": str(METRIC_NAMES[Metric(rule.metric)]),
         "sample": sample_words(rule.metric, rule.min_sample),
     }

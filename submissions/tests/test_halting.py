@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from delivr.effects import clock
 from delivr.effects.handlers import LEASE, Postpone, handler_for
-from delivr.effects.health import PER_TENANT
+from delivr.effects.health import PER_TENANT, URGENT_PLACES
 from delivr.effects.models import Effect, IntegrationHealth
 from delivr.effects.operations import create_effect
 from delivr.effects.runner import Attempt, claim, run_effect
@@ -17,7 +18,6 @@ from integrations.providers.stores import Act
 from releases.models import Release
 from submissions import reading
 from submissions.card import store_cards
-from submissions.effects import DoAct
 from submissions.locks import LONGEST, ONE_CALL, locked
 from submissions.models import StoreLock, Submission
 from submissions.operations import act_on
@@ -162,49 +162,90 @@ def test_a_step_that_is_claimed_late_finds_the_halt(
     assert store.taken == [("halt", None)]
 
 
-def test_neither_the_breaker_nor_busy_places_hold_up_a_halt(
+# --- Neither by other calls ---------------------------------------------------------------------
+
+
+def opened(row: Submission, **changes: Any) -> IntegrationHealth:
+    """The store's breaker is open after many failures."""
+    until = {"open_until": clock.now() + timedelta(minutes=10), **changes}
+    IntegrationHealth.objects.filter(integration_id=row.target_id).update(failures=9, **until)
+    return health_of(row)
+
+
+def health_of(row: Submission) -> IntegrationHealth:
+    found: IntegrationHealth = IntegrationHealth.objects.get(integration_id=row.target_id)
+    return found
+
+
+def test_an_open_breaker_does_not_delay_a_halt_but_a_step(
     rolling: Submission, store: type[FakeStore]
 ) -> None:
-    now = clock.now()
-    integration = {"tenant": rolling.tenant, "integration_id": rolling.target_id}
-    IntegrationHealth.objects.update_or_create(
-        **integration, defaults={"failures": 9, "open_until": now + LEASE}
-    )
-    for number in range(PER_TENANT):
-        busy = create_effect(
-            **integration, kind="store.step", dedupe_key=f"busy:{number}", payload={}
+    opened(rolling)
+    run_effect(asked(rolling, Act.ADVANCE).pk)
+    assert store.taken == []
+    run_effect(asked(rolling, Act.HALT).pk)
+    assert (store.taken, fresh(rolling).state) == ([("halt", None)], "HALTED")
+    assert health_of(rolling).open_until is None  # it answered: all may go on
+
+
+def test_a_halt_that_fails_in_an_open_breaker_is_tried_each_minute_and_does_not_prolong_it(
+    rolling: Submission, store: type[FakeStore]
+) -> None:
+    before = opened(rolling)
+    halt = asked(rolling, Act.HALT)
+    for attempt in range(1, 12):
+        store.failures = [BROKEN]
+        Effect.objects.filter(pk=halt.pk).update(next_at=clock.now())
+        run_effect(halt.pk)
+        halt.refresh_from_db()
+        assert (halt.state, halt.attempts) == ("PENDING", attempt)
+        assert halt.next_at <= clock.now() + timedelta(minutes=1)
+    after = health_of(rolling)
+    assert (after.failures, after.open_until) == (before.failures, before.open_until)
+
+
+def test_a_halt_goes_beside_a_probe_and_waits_where_the_store_asked_for_it(
+    rolling: Submission, store: type[FakeStore]
+) -> None:
+    soon = clock.now() + timedelta(seconds=20)
+    health = opened(rolling, open_until=None, probe_until=soon, rate_limited_until=soon)
+    halt = asked(rolling, Act.HALT)
+    run_effect(halt.pk)
+    halt.refresh_from_db()
+    assert (store.taken, halt.next_at) == ([], soon)
+    IntegrationHealth.objects.filter(pk=health.pk).update(rate_limited_until=None)
+    Effect.objects.filter(pk=halt.pk).update(next_at=clock.now())
+    run_effect(halt.pk)
+    assert store.taken == [("halt", None)]
+
+
+def slow_calls(row: Submission, count: int) -> None:
+    """So many calls of the tenant are on their way, as many as possible to the same store."""
+    for number in range(count):
+        slow = create_effect(
+            tenant=row.tenant,
+            kind="store.step",
+            integration_id=row.target_id if number < 4 else f"target_{number}",
+            dedupe_key=f"slow-{number}",
+            payload={"submission": "sub_other", "step": "version"},
         )
-        Effect.objects.filter(pk=busy.pk).update(state="LEASED", lease_until=now + LEASE)
+        Effect.objects.filter(pk=slow.pk).update(state="LEASED", lease_until=clock.now() + LEASE)
+
+
+def test_slow_calls_of_the_same_tenant_do_not_delay_a_halt(
+    rolling: Submission, store: type[FakeStore]
+) -> None:
+    slow_calls(rolling, PER_TENANT)
     run_effect(asked(rolling, Act.ADVANCE).pk)
     assert store.taken == []
     run_effect(asked(rolling, Act.HALT).pk)
     assert store.taken == [("halt", None)]
 
 
-def test_a_pause_that_the_store_asked_for_holds_for_a_halt_too(
-    rolling: Submission, store: type[FakeStore]
-) -> None:
-    until = clock.now() + LEASE
-    IntegrationHealth.objects.update_or_create(
-        tenant=rolling.tenant,
-        integration_id=rolling.target_id,
-        defaults={"rate_limited_until": until},
-    )
+def test_halts_have_few_places_of_their_own(rolling: Submission, store: type[FakeStore]) -> None:
+    slow_calls(rolling, PER_TENANT + URGENT_PLACES)
     halt = asked(rolling, Act.HALT)
     run_effect(halt.pk)
     halt.refresh_from_db()
-    assert (store.taken, halt.next_at) == ([], until)
-
-
-def test_a_halt_is_tried_until_it_expires(rolling: Submission, store: type[FakeStore]) -> None:
-    halt = asked(rolling, Act.HALT)
-    store.failures = [BROKEN] * 40
-    for _attempt in range(40):
-        Effect.objects.filter(pk=halt.pk).update(next_at=clock.now())
-        run_effect(halt.pk)
-    halt.refresh_from_db()
-    assert (halt.state, store.taken) == ("PENDING", [])
-    assert halt.next_at - clock.now() <= DoAct.cap
-    Effect.objects.filter(pk=halt.pk).update(next_at=clock.now())
-    run_effect(halt.pk)
-    assert store.taken == [("halt", None)]
+    assert (store.taken, halt.state) == ([], "PENDING")
+    assert halt.next_at <= clock.now() + timedelta(seconds=1)

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from django.db import transaction
 
 from delivr.effects import clock
 from delivr.effects.models import Effect
 from delivr.failures import Outcome, ProviderError
 from integrations.providers.stores import Act, StoreState, SubmissionState
+from releases.marks import mark_changes
 from releases.models import Release
 from releases.operations import derive_status_in_stores
+from releases.tests.pages import Setup
 from submissions import reading
 from submissions.models import Submission
-from submissions.operations import act_on
+from submissions.operations import act_on, submit
+from submissions.plans import Wishes
+from submissions.states import lock_submission, set_state
 from submissions.tests.app_store.provider import FakeStore
 from submissions.tests.conftest import run_all
 
@@ -184,3 +190,53 @@ def test_a_live_release_is_watched_for_a_month(row: Submission, store: type[Fake
     long_ago = clock.now() - timedelta(days=31)
     Submission.objects.filter(pk=row.pk).update(changed_at=long_ago)
     assert look(row).read_at is None
+
+
+def test_a_store_that_follows_a_release_takes_nothing_back_and_each_thing_is_told_once(
+    row: Submission, store: type[FakeStore], setup: Setup, api_for: Any
+) -> None:
+    said = Effect.objects.filter(kind="message.post", payload__channel=setup.slack.channels[0])
+    says(store, "LIVE", percent=100.0)
+    look(row)
+    release = Release.objects.get(pk=row.release_id)
+    comments = Effect.objects.filter(kind="ticket.comment", release_id=release.pk).count()
+    follower = submit(
+        release=release, actor=None, target_id=setup.android.pk, wishes=Wishes(store_build="246")
+    )
+    for state in ("WAITING_FOR_REVIEW", "ROLLING_OUT", "LIVE"):
+        with transaction.atomic():
+            locked = lock_submission(follower.pk)
+            locked.submitted_at = clock.now()
+            set_state(locked, SubmissionState(state), cause=state)
+    notices = [
+        (e.payload["notice"], e.payload["words"].get("stores", ""))
+        for e in said.order_by("created_at", "pk")
+        if e.payload["notice"] in ("release_released", "release_submitted", "release_rolling_out")
+    ]
+    assert notices == [
+        ("release_submitted", ""),
+        ("release_released", ""),
+        ("release_submitted", "Play Store"),
+        ("release_released", "Play Store"),
+    ]
+    assert Effect.objects.filter(kind="ticket.comment", release_id=release.pk).count() == comments
+    timeline = api_for(setup.tenant).get(f"/api/v1/releases/{release.pk}").json()["timeline"]
+    titles = [item["title"] for item in timeline]
+    assert [t for t in titles if "users" in t or "ubmitted" in t] == [
+        "Submitted to the stores",
+        "Released to all users: Fake Store",
+        "Also submitted to Play Store",
+        "Released to all users: Fake Store, Play Store",
+    ]
+
+
+def test_a_halt_of_what_all_users_have_takes_it_back(
+    row: Submission, store: type[FakeStore]
+) -> None:
+    says(store, "LIVE", percent=100.0)
+    look(row)
+    says(store, "HALTED", percent=100.0)
+    look(row)
+    release = Release.objects.get(pk=row.release_id)
+    found = [change for change in mark_changes(release) if change.mark == "released"]
+    assert [(c.is_set, c.stores) for c in found] == [(True, "Fake Store"), (False, "")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -129,25 +130,52 @@ def test_what_the_store_declines_is_shown_like_a_preflight(
     ] == ["no_contact"]
 
 
-@pytest.mark.parametrize("call", ["take_step", "find_step"])
-def test_what_the_store_refuses_needs_a_person_and_can_be_tried_again(
-    submitted: Submission, store: type[FakeStore], monkeypatch: pytest.MonkeyPatch, call: str
+@pytest.mark.parametrize("is_in_doubt", [False, True])
+def test_what_the_store_refuses_to_a_look_waits_for_a_person(
+    submitted: Submission, store: type[FakeStore], is_in_doubt: bool
 ) -> None:
     run_effect(effects_of(submitted)[0].pk)
-    refusals = [ProviderError.refused("gone", "The group is gone.", "Look there.")]
-    usual = getattr(store, call)
-
-    def refuse_once(self: FakeStore, *args: Any) -> Any:
-        if refusals:
-            raise refusals.pop()
-        return usual(self, *args)
-
-    monkeypatch.setattr(store, call, refuse_once)
+    if is_in_doubt:
+        store.failures = [UNCERTAIN]
+        run_effect(effects_of(submitted)[1].pk)
+        Effect.objects.update(dispatched_at=clock.now() - timedelta(minutes=5))
+    store.unseen = [ProviderError.refused("group_missing", "It has no group QA.", "Create it.")]
     run_all(submitted)
     row = fresh(submitted)
-    said = (row.state, row.message, row.hint)
-    assert said == ("NEEDS_PERSON", "The group is gone.", "Look there.")
-    assert store.taken == []
+    assert (row.state, row.message, row.hint) == (
+        "NEEDS_PERSON",
+        "It has no group QA.",
+        "Create it.",
+    )
+    found = Preflight.objects.get(release_target=row.release_target)
+    assert [one["code"] for one in found.checks] == ["group_missing"]
+    told = Effect.objects.filter(kind="message.post", release_id=row.release_id)
+    assert [e for e in told if e.payload["notice"] == "submission_needs_person"]
+    retry_effect(effect=effects_of(row)[1], actor=None)
+    run_all(row)
+    assert (store.taken, fresh(row).state) == (
+        [("version", 5.0), ("submit", 5.0)],
+        "WAITING_FOR_REVIEW",
+    )
+
+
+def test_a_look_that_is_not_answered_is_made_again(
+    submitted: Submission, store: type[FakeStore]
+) -> None:
+    run_effect(effects_of(submitted)[0].pk)
+    store.unseen = [UNCERTAIN, NOT_YET]
+    run_all(submitted)
+    assert fresh(submitted).state == "WAITING_FOR_REVIEW"
+
+
+def test_a_step_that_fails_for_good_can_be_tried_again(
+    submitted: Submission, store: type[FakeStore]
+) -> None:
+    run_effect(effects_of(submitted)[0].pk)
+    store.failures = [ProviderError.refused("gone", "The app is gone.", "Look there.")]
+    run_all(submitted)
+    row = fresh(submitted)
+    assert (row.state, row.message, row.hint) == ("FAILED", "The app is gone.", "Look there.")
     retry_effect(effect=effects_of(row)[1], actor=None)
     assert fresh(row).state == "DRAFT"
     run_all(row)
@@ -163,7 +191,7 @@ def test_a_step_that_cannot_be_tried_any_more_fails(
     assert fresh(submitted).state == "FAILED"
 
 
-def test_a_refused_submission_can_be_followed_by_another(
+def test_a_failed_submission_can_be_followed_by_another(
     submitted: Submission, store: type[FakeStore], setup: Setup, release: Release
 ) -> None:
     run_effect(effects_of(submitted)[0].pk)

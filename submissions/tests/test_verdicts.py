@@ -6,7 +6,14 @@ from math import comb
 
 import pytest
 
-from submissions.health.verdicts import Verdict, judge, wilson
+from submissions.health.verdicts import (
+    Share,
+    Verdict,
+    difference,
+    judge,
+    judge_against,
+    wilson,
+)
 
 
 def sessions(percent: float, sample: int, threshold: float = 99.0, min_sample: int = 1) -> Verdict:
@@ -66,3 +73,42 @@ def test_an_app_that_keeps_the_limit_is_rarely_called_bad(sample: int) -> None:
         if sessions(100 * (sample - crashes) / sample, sample) is Verdict.BAD
     )
     assert 0 < chance < 0.08
+
+
+def test_the_bounds_of_a_difference_are_those_of_the_book() -> None:
+    """Newcombe 1998, Statistics in Medicine 17, table II, method 10: 56 of 70 and 48 of 80, 9 of 10
+    and 3 of 10, 6 of 7 and 2 of 7, 5 of 56 and 0 of 29."""
+    for hits, sample, hits_before, before, low, high in (
+        (56, 70, 48, 80, 5.24, 33.39),
+        (9, 10, 3, 10, 17.05, 80.90),
+        (6, 7, 2, 7, 5.82, 80.62),
+        (5, 56, 0, 29, -3.81, 19.26),
+    ):
+        shares = Share(100 * hits / sample, sample), Share(100 * hits_before / before, before)
+        assert difference(*shares) == pytest.approx((low, high), abs=0.006)
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "verdict"),
+    [
+        (Share(98.0, 20_000), Share(99.5, 20_000), Verdict.BAD),
+        (Share(99.4, 20_000), Share(99.5, 20_000), Verdict.GOOD),
+        (Share(99.9, 20_000), Share(95.0, 20_000), Verdict.GOOD),
+        (Share(99.0, 20_000), Share(99.5, 20_000), Verdict.UNKNOWN),  # just the margin
+        (Share(98.0, 20_000), Share(99.5, 200), Verdict.UNKNOWN),  # little was known before
+        (Share(98.0, 99), Share(99.5, 20_000), Verdict.UNKNOWN),
+        (Share(50.0, 20_000), Share(99.5, 99), Verdict.UNKNOWN),  # the least sample of both
+        (Share(50.0, 20_000), Share(99.5, 0), Verdict.UNKNOWN),
+    ],
+)
+def test_worse_than_before_has_to_be_certain(now: Share, before: Share, verdict: Verdict) -> None:
+    found = judge_against("crash_free_sessions", now, before, margin=0.5, min_sample=100)
+    assert found is verdict
+
+
+def test_of_errors_more_are_worse_than_before() -> None:
+    def users(now: float) -> Verdict:
+        shares = Share(now, 20_000), Share(0.3, 20_000)
+        return judge_against("anr_rate", *shares, margin=0.2, min_sample=100)
+
+    assert [users(rate) for rate in (0.3, 0.5, 0.9)] == ["GOOD", "UNKNOWN", "BAD"]

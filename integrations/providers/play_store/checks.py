@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
-from ..base import Check, ProviderError
+from ..base import Check, Outcome, ProviderError
 from ..stores import StepRefused
 from .refusals import parts_of
 
@@ -44,5 +46,15 @@ def checks_of(error: ProviderError, *, otherwise: str = "validation") -> list[Ch
     ]
 
 
-def step_refused(error: ProviderError) -> StepRefused:
-    return StepRefused(error.code, error.message, error.hint, checks=checks_of(error))
+@contextmanager
+def refusals_as_checks() -> Iterator[None]:
+    """Around a step or the look for it: a refusal says what has to be mended, and where."""
+    try:
+        yield
+    except ProviderError as error:
+        if error.outcome is not Outcome.REFUSED:
+            raise
+        refused = StepRefused(error.code, error.message, error.hint, checks=checks_of(error))
+    else:
+        return
+    raise refused

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
-from integrations.providers.base import Check
+from integrations.providers.base import Check, Outcome, ProviderError
 from integrations.providers.stores import (
+    UPLOAD,
     Act,
+    BuildFile,
     StoreProvider,
     StoreState,
     SubmissionPlan,
@@ -22,6 +24,7 @@ class FakeStore(StoreProvider):
     tracks = ("production", "beta")
     picks_shares = True
     notes_limit = 20
+    uploads = ".app"
     preflight_names: ClassVar[Mapping[str, Any]] = {"build": "Build", "contact": "Contact"}
 
     checks_found: ClassVar[list[Check]] = []
@@ -29,6 +32,7 @@ class FakeStore(StoreProvider):
     taken: ClassVar[list[tuple[str, float | None]]] = []
     failures: ClassVar[list[Exception]] = []  # of the next calls, before anything is done
     lost: ClassVar[list[Exception]] = []  # of the next calls, after it was done
+    unseen: ClassVar[list[Exception]] = []  # of the next looks
     state: ClassVar[StoreState] = StoreState(
         state=SubmissionState.WAITING_FOR_REVIEW, word="WAITING"
     )
@@ -37,6 +41,7 @@ class FakeStore(StoreProvider):
     @classmethod
     def reset(cls) -> None:
         cls.checks_found, cls.done, cls.taken, cls.failures, cls.lost = [], {}, [], [], []
+        cls.unseen = []
         cls.state = StoreState(state=SubmissionState.WAITING_FOR_REVIEW, word="WAITING")
         cls.key = ""
 
@@ -60,9 +65,11 @@ class FakeStore(StoreProvider):
 
     @classmethod
     def steps(cls, plan: SubmissionPlan) -> Sequence[str]:
-        return ("version", "submit")
+        return (*([UPLOAD] if plan.file else []), "version", "submit")
 
     def find_step(self, step: str, plan: SubmissionPlan) -> Mapping[str, str] | None:
+        if self.unseen:
+            raise self.unseen.pop(0)
         return self.done.get(step)
 
     def take_step(self, step: str, plan: SubmissionPlan) -> Mapping[str, str]:
@@ -73,6 +80,14 @@ class FakeStore(StoreProvider):
         if self.lost:
             raise self.lost.pop(0)
         return self.done[step]
+
+    def upload(self, plan: SubmissionPlan, file: BuildFile) -> Mapping[str, str]:
+        for _part in file.open():
+            if not file.may_go_on():
+                raise ProviderError("interrupted", "It gave way.", "", outcome=Outcome.NOT_YET)
+        self.taken.append((UPLOAD, None))
+        self.done[UPLOAD] = {"uploaded": file.name}
+        return self.done[UPLOAD]
 
     def read_submission(self, plan: SubmissionPlan) -> StoreState:
         return self.state
