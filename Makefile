@@ -15,7 +15,7 @@ export PIP_ROOT_USER_ACTION := ignore
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run test test-fast coverage lint types format bench faults fuzz mutations pips screenshots messages outdated lock audit sbom clean
+.PHONY: help install install-dev run test test-fast coverage lint types format bench faults rehearsal fuzz mutations pips screenshots messages outdated lock audit sbom clean
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,14 +49,16 @@ format: install-dev ## Fix what `make lint` can fix automatically
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-bench: install-dev ## Measure the webhook endpoint, open pages, long lists and every request (bench/README.md)
-	@$(CONTAINED) $(PY) bench/webhook.py
-	@$(CONTAINED) $(PY) bench/live.py
+bench: install-dev ## Measure webhooks, effects, open pages, tables, long lists and every request (bench/README.md)
+	@$(CONTAINED) $(PY) bench/all.py
 	@$(CONTAINED) $(PY) bench/lists.py
 	@exec $(CONTAINED) $(PY) bench/explain.py
 
 faults: install-dev ## Kill, freeze and flood the whole product, and check the invariants (docs/reliability.md)
 	@exec $(CONTAINED) $(PY) faults/run.py $(ARGS)
+
+rehearsal: install-dev ## Restart three web servers, three workers and two sweepers in turn under load (ARGS=--seconds=20)
+	@exec $(CONTAINED) $(PY) faults/rehearsal.py $(ARGS)
 
 fuzz: install-dev ## Try many inputs for every API operation, with each role and without one (ARGS=-x; takes minutes)
 	@OPENAPI_EXAMPLES=$${OPENAPI_EXAMPLES:-50} exec $(CONTAINED) $(PY) -m pytest -q -o faulthandler_timeout=0 delivr/tests/test_openapi_fuzz.py delivr/tests/test_api_fuzz.py $(ARGS)

@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import os
 import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +21,11 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from bench import webhook  # noqa: E402 # needs the path
+from bench.processes import cpu_of, process, worker  # noqa: E402
 
 REDIS = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/9")
 PORT = int(os.environ.get("BENCH_LIVE_PORT", "8121"))
 NUMBER = 245  # of the build that `webhook.report_request` reports
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:
@@ -43,12 +40,11 @@ def main() -> None:
         os.environ |= {"CELERY_BROKER_URL": REDIS, "CELERY_KEY_PREFIX": f"bench{os.getpid()}"}
         webhook.seed()
         cookie, releases = seed(arguments.pages)
-        worker = ["-m", "celery", "--app", "delivr.celery", "worker", "--pool", "threads"]
         with (
             webhook.server(folder) as web,
             process(folder, "live", "manage.py", "live", "--bind", f"127.0.0.1:{PORT}") as live,
             process(folder, "sweeper", "manage.py", "sweep"),
-            process(folder, "worker", *worker, "--concurrency", "16"),
+            worker(folder, "worker"),
         ):
             webhook.wait_until_ready(web)
             time.sleep(8)  # until all have started
@@ -75,23 +71,6 @@ def seed(count: int) -> tuple[str, list[Any]]:
     cookie = factories.sign_in(Client(), member.user).cookies["sessionid"].value
     connection.close()
     return cookie, found
-
-
-@contextlib.contextmanager
-def process(folder: str, name: str, *command: str) -> Iterator[int]:
-    with Path(folder, f"{name}.log").open("wb") as log:
-        child = subprocess.Popen([sys.executable, *command], cwd=ROOT, stdout=log, stderr=log)
-        try:
-            yield child.pid
-        finally:
-            child.terminate()
-            child.wait()
-
-
-def cpu_of(pid: int) -> float:
-    """Seconds of CPU that the process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 async def measure(

@@ -112,32 +112,38 @@ def environment(database_url: str, folder: str, broker_url: str = "") -> None:
     )
 
 
-def seed() -> list[tuple[str, str]]:
-    """Create pipelines to report to; (id, webhook secret) of each."""
+def migrate() -> None:
+    """Set Django up, create the tables, collect the static files."""
     import django
 
     django.setup()
     from django.core.management import call_command
+
+    call_command("migrate", interactive=False, verbosity=0)
+    call_command("collectstatic", interactive=False, verbosity=0)
+
+
+def seed() -> list[tuple[str, str]]:
+    """Create pipelines to report to; (id, webhook secret) of each."""
+    migrate()
     from django.db import connection
 
     from delivr.tests import factories
 
-    call_command("migrate", interactive=False, verbosity=0)
-    call_command("collectstatic", interactive=False, verbosity=0)
     rows = factories.PipelineFactory.create_batch(PIPELINES)
     connection.close()
     return [(row.pk, row.webhook_secret.reveal()) for row in rows]
 
 
 @contextlib.contextmanager
-def server(folder: str) -> Iterator[int]:
+def server(folder: str, application: str = "delivr.wsgi") -> Iterator[int]:
     """Run gunicorn as in the Procfile, on a socket that this process opens; its port."""
     with socket.socket() as listening, Path(folder, "web.log").open("wb") as log:
         listening.bind(("127.0.0.1", 0))
         port: int = listening.getsockname()[1]
         command = [sys.executable, "-m", "gunicorn", "--bind", f"fd://{listening.fileno()}"]
         process = subprocess.Popen(
-            [*command, "--workers", "2", "--threads", "4", "--keep-alive", "60"],
+            [*command, "--workers", "2", "--threads", "4", "--keep-alive", "60", application],
             cwd=ROOT,
             pass_fds=[listening.fileno()],
             stdout=log,

@@ -103,6 +103,7 @@ def _cancel(build: Build, actor: User | None, *, with_release: bool = False) -> 
 class Stop(EffectHandler):
     """Remove a build from the queue, or stop it. Idempotent."""
 
+    is_awaited = True
     send_again_when_uncertain = True
 
     @abstractmethod

@@ -34,6 +34,8 @@ class TriggerBuild(EffectHandler):
     """Triggers a build exactly once. It expires: a build that starts a day late is worse than
     none."""
 
+    is_awaited = True
+
     def prepare(self, effect: Effect) -> None:
         build = connected_build(effect)
         if build.release_pipeline.release.status == ReleaseStatus.CANCELLED:

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from builds.buttons.models import ButtonPress, PressState
 from builds.models import DeliveryState, WebhookDelivery
+from delivr.batches import in_batches
 from delivr.models import CacheEntry, RateCounter
 from delivr.tenants.models import IdempotentRequest
 from integrations import endpoint_secrets
@@ -37,11 +38,11 @@ def delete_expired(what: str = ALL) -> None:
     """Delete the bodies of deliveries (their rows are kept), delivery logs and presses of buttons
     after 30 days, notices of digests after 7, stored responses after one day, and everything else
     once it has expired."""
-    _old_bodies().update(body=b"")
-    expired_in_their_rows().update(previous_webhook_secret=None)
-    endpoint_secrets.expired().update(previous_token=None)
-    for rows in _old_rows():
-        rows.delete()
+    in_batches(_old_bodies(), lambda rows: rows.update(body=b""))
+    in_batches(expired_in_their_rows(), lambda rows: rows.update(previous_webhook_secret=None))
+    in_batches(endpoint_secrets.expired(), lambda rows: rows.update(previous_token=None))
+    for old in _old_rows():
+        in_batches(old, lambda rows: rows.delete())
 
 
 def _old_bodies() -> Any:

@@ -4,6 +4,7 @@ import os
 
 from celery import Celery
 from django.conf import settings
+from kombu import Queue  # type: ignore[attr-defined]
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "delivr.settings")
 
@@ -15,6 +16,9 @@ _TRANSPORT = {
     "max_retries": 0,
     "global_keyprefix": settings.CELERY_KEY_PREFIX,
 }
+
+# Workers take from both in turn: what a person waits for does not queue behind everything else.
+ORDINARY, AWAITED = "delivr", "delivr.awaited"
 
 app = Celery("delivr")
 app.conf.update(
@@ -30,6 +34,7 @@ app.conf.update(
     worker_hijack_root_logger=False,
     task_serializer="json",
     accept_content=["json"],
-    task_default_queue="delivr",
+    task_default_queue=ORDINARY,
+    task_queues=[Queue(name) for name in (ORDINARY, AWAITED)],  # type: ignore[no-untyped-call]
 )
 app.autodiscover_tasks(["delivr.effects"], related_name="queue")

@@ -15,6 +15,7 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 
+from delivr.batches import in_batches
 from delivr.models import RowChange
 from delivr.postgres import PostgresOperation
 
@@ -151,7 +152,7 @@ def due_notes() -> list[str]:
 
 
 def delete_notes(what: str = ALL) -> None:
-    _old().delete()
+    in_batches(_old(), lambda rows: rows.delete())
 
 
 def _old() -> Any:

@@ -101,6 +101,7 @@ def open_effects(row: Submission) -> EffectQuerySet:
 
 
 class InStore(EffectHandler):
+    is_awaited = True
     cap = timedelta(minutes=5)
     max_attempts = 30
     expires_after = timedelta(hours=48)

@@ -33,6 +33,7 @@ from releases.branches import require_branch
 class StartTest(EffectHandler):
     """Triggers a test build. It expires early, because a person is waiting for the result."""
 
+    is_awaited = True
     expires_after = timedelta(minutes=10)
 
     def prepare(self, effect: Effect) -> None:

@@ -68,7 +68,8 @@ def store(known: Known, sender: str, authentication: Authentication, body: bytes
     }
     own = connection()
     try:
-        found = own.execute(_statement(), values, prepare=True).fetchone()
+        prepare = not settings.DATABASE_POOLED
+        found = own.execute(_statement(), values, prepare=prepare).fetchone()
     except psycopg.errors.UniqueViolation:  # an equal one came at the same time
         return None
     except psycopg.Error:  # the next delivery begins anew, without what was prepared

@@ -68,6 +68,7 @@ class EffectHandler(ABC):
     # How long to wait after each failed attempt, in place of a delay that doubles; after the
     # attempt that follows the last one it fails for good.
     schedule: ClassVar[Sequence[timedelta]] = ()
+    is_awaited: ClassVar[bool] = False  # a person waits for it: see `queue.enqueue`
     idempotent: ClassVar[bool] = False  # sent again after a lost response without looking first
 
     def around(self, effect: Effect) -> AbstractContextManager[None]:

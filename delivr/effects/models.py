@@ -89,6 +89,10 @@ class Effect(TenantOwned):
             models.Index(
                 fields=["next_at", "id"], name="effect_due", condition=Q(state__in=OPEN_STATES)
             ),
+            # Counted at each claim.
+            models.Index(
+                fields=["tenant"], name="effect_leased", condition=Q(state=EffectState.LEASED)
+            ),
             models.Index(fields=["tenant", "-created_at"], name="effect_by_time"),
             models.Index(fields=["tenant", "release_id"], name="effect_by_release"),
             models.Index(fields=["tenant", "build_id"], name="effect_by_build"),

@@ -43,7 +43,7 @@ def create_effect(
         },
     )
     if created:
-        enqueue_on_commit("effect", effect.pk)
+        enqueue_effect(effect.pk, kind)
     return effect
 
 
@@ -54,7 +54,12 @@ def create_effects(*, tenant: Tenant, kind: str, effects: Iterable[Mapping[str, 
     rows = [Effect(tenant=tenant, kind=kind, **{**due, **differing}) for differing in effects]
     Effect.objects.bulk_create(rows, ignore_conflicts=True)
     for row in rows:
-        enqueue_on_commit("effect", row.pk)
+        enqueue_effect(row.pk, kind)
+
+
+def enqueue_effect(effect_id: str, kind: str) -> None:
+    """Have a worker look at the effect once the current transaction is committed."""
+    enqueue_on_commit("effect", effect_id, is_awaited=handler_for(kind).is_awaited)
 
 
 def _due_now(kind: str) -> dict[str, Any]:
@@ -82,7 +87,7 @@ def reopen(cancelled: EffectQuerySet, *, kind: str) -> None:
         **due,
     )
     for effect_id in ids:
-        enqueue_on_commit("effect", effect_id)
+        enqueue_effect(effect_id, kind)
 
 
 @transaction.atomic
@@ -107,7 +112,7 @@ def retry_effect(*, effect: Effect, actor: User | None) -> Effect:
     effect.save()
     changes = {"state": [before, effect.state]}
     record(actor=actor, action="effect.retried", subject=effect, changes=changes)
-    enqueue_on_commit("effect", effect.pk)
+    enqueue_effect(effect.pk, effect.kind)
     return effect
 
 

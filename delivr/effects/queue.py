@@ -19,6 +19,7 @@ from django.conf import settings
 from django.db import transaction
 from django.utils.module_loading import import_string
 
+from delivr.celery import AWAITED, ORDINARY
 from delivr.monitoring.logs import log_ids
 from delivr.run.crashpoints import crashpoint
 
@@ -76,9 +77,11 @@ class _Pause:
 pause = _Pause()
 
 
-def enqueue(name: str, row_id: str) -> bool:
-    """Send the message now; never fails, never waits long. False if the broker did not take it."""
-    return _send(run_job, (name, row_id), f"{name} {row_id}")
+def enqueue(name: str, row_id: str, *, is_awaited: bool = False) -> bool:
+    """Send the message now; never fails, never waits long. False if the broker did not take it.
+    `is_awaited`: a person waits for it, so it does not queue behind all others."""
+    queue = AWAITED if is_awaited else ORDINARY
+    return _send(run_job, (name, row_id), f"{name} {row_id}", queue=queue)
 
 
 def enqueue_all(jobs: Sequence[tuple[str, str]], *, most: int) -> None:
@@ -91,12 +94,12 @@ def enqueue_all(jobs: Sequence[tuple[str, str]], *, most: int) -> None:
             _send(run_jobs, (some,), f"{len(some)} jobs")
 
 
-def _send(task: Any, arguments: tuple[Any, ...], words: str) -> bool:
+def _send(task: Any, arguments: tuple[Any, ...], words: str, *, queue: str = ORDINARY) -> bool:
     crashpoint("before_enqueue")
     if not settings.CELERY_BROKER_URL or pause.is_on:
         return False
     try:
-        task.apply_async(arguments, retry=False, ignore_result=True)
+        task.apply_async(arguments, retry=False, ignore_result=True, queue=queue)
     except Exception:  # whatever the broker does: the row stays and the sweeper finds it
         pause.begin()
         log.warning("The broker did not take %s.", words)
@@ -104,6 +107,8 @@ def _send(task: Any, arguments: tuple[Any, ...], words: str) -> bool:
     return True
 
 
-def enqueue_on_commit(name: str, row_id: str) -> None:
+def enqueue_on_commit(name: str, row_id: str, *, is_awaited: bool = False) -> None:
     """Enqueue the job once the current transaction is committed."""
-    transaction.on_commit(functools.partial(enqueue, name, row_id), robust=True)
+    transaction.on_commit(
+        functools.partial(enqueue, name, row_id, is_awaited=is_awaited), robust=True
+    )

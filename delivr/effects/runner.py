@@ -37,6 +37,7 @@ from delivr.effects.health import (
 from delivr.effects.models import Effect, EffectState
 from delivr.effects.operations import wake
 from delivr.effects.pace import in_turn
+from delivr.effects.plain_claim import claim_plain
 from delivr.failures import Outcome, ProviderError
 from delivr.monitoring.logs import log_ids
 from delivr.run.crashpoints import crashpoint
@@ -77,11 +78,15 @@ def keep_lease(effect: Effect) -> bool:
     return bool(ours.update(lease_until=now + LEASE, dispatched_at=now))
 
 
-@transaction.atomic
 def claim(effect_id: str) -> Effect | None:
     """Take the lease by one conditional UPDATE; None if it is not due or may not be sent now."""
     if settings.EFFECTS_PAUSED:
         return None
+    return claim_plain(effect_id) or _claim(effect_id)
+
+
+@transaction.atomic
+def _claim(effect_id: str) -> Effect | None:
     now = clock.now()
     due = Effect.objects.filter(pk=effect_id, kind__in=settings.EFFECT_HANDLERS).due(now)
     effect = due.first()

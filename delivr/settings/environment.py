@@ -58,6 +58,8 @@ IS_SQLITE: bool = DATABASE["ENGINE"].endswith("sqlite3")
 # PostgreSQL's time limits for a statement and for waiting for a lock, in ms; 0: none.
 DATABASE_STATEMENT_TIMEOUT: int = env.int("DATABASE_STATEMENT_TIMEOUT", default=15000)
 DATABASE_LOCK_TIMEOUT: int = env.int("DATABASE_LOCK_TIMEOUT", default=8000)
+# DATABASE_URL leads through a pool that gives out a connection for each transaction (PgBouncer).
+DATABASE_POOLED: bool = env.bool("DATABASE_POOLED", default=False)
 # Redis for Celery's messages; empty: no broker, the sweeper runs all jobs.
 CELERY_BROKER_URL: str = env.str("CELERY_BROKER_URL", default="")
 # Prefix of all keys in Redis, for several installations on one server.

@@ -9,6 +9,7 @@ from delivr.settings.environment import (
     BASE_DIR,
     DATABASE,
     DATABASE_LOCK_TIMEOUT,
+    DATABASE_POOLED,
     DATABASE_STATEMENT_TIMEOUT,
     EMAIL_URL,
     IS_SQLITE,
@@ -98,14 +99,17 @@ if IS_SQLITE:
 else:
     DATABASE.setdefault("CONN_MAX_AGE", 600)
     DATABASE["CONN_HEALTH_CHECKS"] = True
-    DATABASE["OPTIONS"] = {
-        **DATABASE.get("OPTIONS", {}),
-        "options": f"-c statement_timeout={DATABASE_STATEMENT_TIMEOUT}"
-        f" -c lock_timeout={DATABASE_LOCK_TIMEOUT} -c idle_in_transaction_session_timeout=30000"
-        # Of solid-state disks, on which the way through an index costs as little as a scan.
-        " -c random_page_cost=1.1",
-        "connect_timeout": 5,
-    }
+    DATABASE["OPTIONS"] = {**DATABASE.get("OPTIONS", {}), "connect_timeout": 5}
+    if DATABASE_POOLED:  # the role has the limits, and nothing outlives a transaction
+        DATABASE["DISABLE_SERVER_SIDE_CURSORS"] = True
+    else:
+        DATABASE["OPTIONS"]["options"] = (
+            f"-c statement_timeout={DATABASE_STATEMENT_TIMEOUT}"
+            f" -c lock_timeout={DATABASE_LOCK_TIMEOUT}"
+            " -c idle_in_transaction_session_timeout=30000"
+            # Of solid-state disks, on which the way through an index costs as little as a scan.
+            " -c random_page_cost=1.1"
+        )
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Used by sign-in only (attempts, used codes). It is in the database because all processes share it

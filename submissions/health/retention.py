@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from django.db.models import QuerySet
 
+from delivr.batches import in_batches
 from delivr.effects import clock
 from submissions.health.models import HealthReading
 
@@ -20,7 +21,7 @@ def due() -> list[str]:
 
 def delete_expired(what: str = ALL) -> None:
     """The job `health_retention`: delete readings after 400 days."""
-    _expired().delete()
+    in_batches(_expired(), lambda rows: rows.delete())
 
 
 def _expired() -> QuerySet[HealthReading]:
