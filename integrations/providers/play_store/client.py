@@ -29,7 +29,6 @@ from ..http import (
 )
 from .refusals import KEY_HINT, LABEL, error_from
 
-PIECE_SECONDS = 12.0  # for one piece of an upload
 _SCOPE = "https://www.googleapis.com/auth/androidpublisher"
 
 
@@ -156,7 +155,8 @@ class PlayClient:
 
     def _begin_upload(self, path: str) -> str:
         base = self.address().rstrip("/")
-        url = f"{base}/upload{path}?uploadType=resumable"
+        # Google would refuse a bundle that is large to install, unless that was acknowledged.
+        url = f"{base}/upload{path}?uploadType=resumable&ackBundleInstallationWarning=true"
         kind = {"X-Upload-Content-Type": "application/octet-stream"}
         answer = self._send("POST", url, headers=kind)
         if answer.status_code != 200:
@@ -166,13 +166,15 @@ class PlayClient:
             raise garbage(LABEL)
         return location
 
-    def send_piece(self, url: str, piece: bytes, place: str) -> requests.Response:
+    def send_piece(
+        self, url: str, piece: bytes, place: str, *, seconds: float
+    ) -> requests.Response:
         """A piece of an upload, in time of its own: the response has the status 200, or 308 while
         pieces are missing."""
+        self._budget = Budget(LABEL, seconds)
         return guarded(LABEL, lambda: self._send_piece(url, piece, place))
 
     def _send_piece(self, url: str, piece: bytes, place: str) -> requests.Response:
-        self._budget = Budget(LABEL, PIECE_SECONDS)
         headers = {"Content-Range": place, "Content-Length": str(len(piece))}
         # An unfinished upload is answered with 308, which leads nowhere.
         answer = self._send("PUT", url, headers=headers, data=piece, keep_redirects=True)

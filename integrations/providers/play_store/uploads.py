@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .client import PlayClient
 
 PIECE = 4 * 1024 * 1024  # bytes; a multiple of 256 KiB
+PIECE_SECONDS, LAST_SECONDS = 12.0, 30.0
 _ZIP = b"PK\x03\x04"  # a bundle is a zip file
 _LOST = 5  # pieces whose response may be lost in one upload
 _ARRIVED = re.compile(r"bytes=0-(\d+)")
@@ -32,15 +33,13 @@ def upload(client: PlayClient, path: str, file: BuildFile) -> tuple[int, str]:
     Nothing of it counts before the edit is committed. Raises ProviderError: REFUSED if it is not
     what was expected, NOT_YET if something more urgent came between.
     """
-    session = _Session(client, path)
+    session = _Session(client, path, file)
     found: dict[str, Any] = {}
     digest = hashlib.sha256()
     with closing(file.open()) as parts:
         for piece, is_last in pieces(parts):
             if not session.sent and not piece.startswith(_ZIP):
                 raise not_a_bundle(file.name)
-            if not file.may_go_on():
-                raise interrupted()
             digest.update(piece)
             found = session.send(piece, is_last=is_last)
     code, hashed = found.get("versionCode"), found.get("sha256")
@@ -81,8 +80,8 @@ def pieces(parts: Iterator[bytes]) -> Iterator[tuple[bytes, bool]]:
 class _Session:
     """A resumable upload; its address is Google's, and a capability: it is never stored."""
 
-    def __init__(self, client: PlayClient, path: str) -> None:
-        self._client = client
+    def __init__(self, client: PlayClient, path: str, file: BuildFile) -> None:
+        self._client, self._may_go_on = client, file.may_go_on
         self._address = client.begin_upload(path)
         self._lost = 0
         self.sent = 0  # bytes that Google has
@@ -95,9 +94,12 @@ class _Session:
             rest = piece[self.sent - begin :]
             place = f"bytes {self.sent}-{end - 1}/{total}" if rest else f"bytes */{total}"
             try:
-                answer = self._client.send_piece(self._address, rest, place)
+                answer = self._put(rest, place, is_last=is_last)
             except ProviderError as error:
-                answer = self._ask(error, total)
+                if not error.is_temporary:
+                    raise
+                self._count_lost(error)
+                answer = self._put(b"", f"bytes */{total}", is_last=is_last)
             if answer.status_code == 200:
                 return self._client.object_of(answer)
             self.sent = self._arrived(answer, begin, end)
@@ -105,12 +107,13 @@ class _Session:
                 return {}
             self._count_lost()
 
-    def _ask(self, error: ProviderError, total: str) -> Any:
-        """How much has arrived of a piece whose response was lost."""
-        if not error.is_temporary:
-            raise error
-        self._count_lost(error)
-        return self._client.send_piece(self._address, b"", f"bytes */{total}")
+    def _put(self, piece: bytes, place: str, *, is_last: bool) -> Any:
+        """A piece, or the question how much has arrived. After the last one Google reads the whole
+        bundle before it answers."""
+        if not self._may_go_on():
+            raise interrupted()
+        seconds = LAST_SECONDS if is_last else PIECE_SECONDS
+        return self._client.send_piece(self._address, piece, place, seconds=seconds)
 
     def _count_lost(self, error: ProviderError | None = None) -> None:
         self._lost += 1
