@@ -50,7 +50,7 @@ def insights_page(request: TenantRequest) -> HttpResponse:
     days, names = _days(request), _pipelines(request.tenant)
     choice = _choice(request, names)
     shown = insights(request.tenant, days=days, choice=choice)
-    is_empty = not shown.releases and not shown.figures.builds
+    is_empty = not (shown.releases or shown.figures.builds or shown.stores.submissions)
     context = {
         "shown": shown,
         "is_empty": is_empty,

@@ -14,6 +14,7 @@ from django.apps import apps
 from django.conf import settings
 from django.db import models
 
+from builds.models import InsightsNote
 from delivr.audit.wording import ACTIONS
 from delivr.effects.models import Heartbeat
 from delivr.encryption.fields import SecretTextField, secret_fields
@@ -170,6 +171,7 @@ def test_every_table_without_a_tenant_is_listed() -> None:
     assert free == {
         User,
         Tenant,
+        InsightsNote,
         RateCounter,
         CacheEntry,
         Heartbeat,
