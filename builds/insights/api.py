@@ -19,7 +19,6 @@ from integrations.choices import Platform
 from integrations.models import PipelineIntegration
 
 
-
 class SecondsField(serializers.FloatField):
     """A length as seconds."""
 

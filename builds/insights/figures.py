@@ -16,7 +16,7 @@ from builds.insights.tallies import ALL, Choice, Tally, total
 from builds.models import Source
 from delivr.effects import clock
 from delivr.tenants.models import Tenant
-from integrations.choices import Platform
+from integrations.choices import PLATFORM_OF, Platform
 from integrations.models import PipelineIntegration
 
 PERIODS = (30, 90, LONGEST.days)  # days
@@ -76,10 +76,10 @@ class StoreFigures:
 
     @property
     def name(self) -> str:
-        return _STORES[self.platform]
+        return _STORES.get(self.platform, "")
 
 
-_STORES = {"": "", Platform.IOS: "App Store", Platform.ANDROID: "Play Store"}
+_STORES = {str(platform): str(store.label) for store, platform in PLATFORM_OF.items()}
 
 
 @dataclass(frozen=True)

@@ -95,9 +95,7 @@ def _keep_some(tenant_id: str) -> bool:
     InsightsKept.objects.get_or_create(tenant_id=tenant_id, defaults={"until": oldest - DAY})
     kept = InsightsKept.objects.for_tenant(tenant_id).select_for_update().get()
     # Read before anything is counted: what is not counted yet is noted by a row not seen here.
-    notes = dict(
-        InsightsNote.objects.filter(tenant_key=tenant_id).values_list("pk", "day")[:NOTES]
-    )
+    notes = dict(InsightsNote.objects.filter(tenant_key=tenant_id).values_list("pk", "day")[:NOTES])
     until = min(newest, max(kept.until, oldest - DAY) + SOME * DAY)
     new = {until - n * DAY for n in range(SOME) if until - n * DAY > kept.until}
     again = sorted({day for day in notes.values() if oldest <= day <= kept.until})

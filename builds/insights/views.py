@@ -81,8 +81,8 @@ def insights_csv(request: TenantRequest) -> StreamingHttpResponse:
 
 
 def _builds(tenant: Tenant, since: datetime, choice: Choice) -> Iterator[BuildRow]:
-    """The chosen builds, oldest first: page by page, so that memory does not grow with the file, and
-    each page begins where the one before ended, however many came before."""
+    """The chosen builds, oldest first. Page by page, so that memory does not grow with the file;
+    each page begins where the one before ended."""
     wanted = {"platform": choice.platform, "pipeline_id": choice.pipeline}
     chosen = {f"release_pipeline__{name}": value for name, value in wanted.items() if value}
     rows = Build.objects.for_tenant(tenant).filter(**chosen)

@@ -61,14 +61,14 @@ def submission(
 
 def test_reviews_rejections_and_rollouts(ios: ReleasePipeline, begun: datetime) -> None:
     submission(ios, begun, ("REJECTED", 2), review=2)
-    submission(ios, begun, ("ROLLING_OUT", 10), ("ROLLING_OUT", 30), ("LIVE", 58), review=10)
+    submission(ios, begun, ("ROLLING_OUT", 10), ("ROLLING_OUT", 30), ("LIVE", 60), review=10)
     submission(ios, begun, ("LIVE", 4), review=4)  # not staged
     submission(ios, begun, ("IN_REVIEW", 1))
     found = insights(ios.tenant, days=30).stores
     assert (found.submissions, found.reviewed, found.rejected) == (4, 3, 1)
     assert (found.rejection_rate, found.reviews, found.rollouts) == (33, 3, 1)
     assert (found.review, found.review_p90) == (timedelta(hours=4), timedelta(hours=10))
-    assert found.rollout == timedelta(hours=48)
+    assert found.rollout == timedelta(hours=50)
 
 
 def test_rollout_that_lasts_is_not_measured(ios: ReleasePipeline, begun: datetime) -> None:

@@ -501,6 +501,7 @@ UNAUDITED = {
     "builds.webhooks.deliveries._set_aside": "a delivery is its own record; a stop is recorded",
     "builds.webhooks.deliveries.due_deliveries": "hands out work; the delivery is the record",
     "builds.webhooks.deliveries.store": "a delivery is its own record",
+    "builds.insights.keeping._keep_some": "figures that are derived from rows",
     "builds.logs.reading._due": "hands out work",
     "builds.offers.finding.due": "hands out work",
     "builds.polling.poller._hand_out": "hands out work",
