@@ -22,8 +22,9 @@ from integrations.models import PipelineIntegration
 class SecondsField(serializers.FloatField):
     """A length as seconds."""
 
-    def to_representation(self, value: timedelta) -> float:
-        return value.total_seconds()
+    def to_representation(self, value: Any) -> Any:
+        length: timedelta = value
+        return length.total_seconds()
 
 
 def _seconds(source: str) -> SecondsField:
