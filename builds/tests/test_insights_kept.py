@@ -89,7 +89,7 @@ def test_late_result_counts_at_once_and_after_the_job(
     if does_keep:
         assert tenant.pk in due()
         keep(tenant.pk)
-        assert not InsightsNote.objects.exists()
+        assert not InsightsNote.objects.filter(tenant_key=tenant.pk).exists()
     found = insights(tenant, days=30)
     assert (found.figures.succeeded, found.figures.retries, found.ready) == (2, 1, 1)
     Build.objects.filter(pk=retry.pk).delete()
@@ -158,4 +158,4 @@ def test_notes_of_a_workspace_that_is_gone_are_deleted() -> None:
     InsightsNote.objects.create(tenant_key="gone", day=date(2026, 1, 1))
     assert "gone" in due()
     keep("gone")
-    assert not InsightsNote.objects.exists()
+    assert not InsightsNote.objects.filter(tenant_key="gone").exists()
