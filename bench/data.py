@@ -171,11 +171,14 @@ def fill(size: int) -> None:
         cursor.execute("ANALYZE b")
         _add_releases()
         _add_builds()
+        _add_submissions()
         _add_ledger()
         _add_audit()
         cursor.execute("SET session_replication_role = origin")
         cursor.execute("SET synchronous_commit = on")
         cursor.execute("VACUUM ANALYZE")  # as autovacuum does
+        _keep_insights()
+        cursor.execute("VACUUM ANALYZE insights_days")
     _remember(sample)
 
 
@@ -414,6 +417,49 @@ def _add_builds() -> None:
         started_at="at",
         finished_at="at + interval '10 minutes'",
     )
+
+
+def _add_submissions() -> None:
+    from submissions.models import Submission, SubmissionEvent
+
+    done = (
+        "r JOIN release_targets part ON part.release_id = r.id"
+        " AND NOT r.is_new AND NOT r.is_cancelled"
+    )
+    identity = "'sub_' || left(md5('sub' || part.id), 16)"
+    insert(
+        Submission,
+        done,
+        id=identity,
+        tenant="r.tenant",
+        release="r.id",
+        release_target="part.id",
+        target="part.target_id",
+        store_build="n",
+        is_phased="true",
+        state="'LIVE'",
+        review_took="interval '7 minutes' * (60 + n %% 300)",
+        created_at="at + interval '3 hours'",
+        submitted_at="at + interval '3 hours'",
+        changed_at="at + interval '7 days'",
+    )
+    insert(
+        SubmissionEvent,
+        f"{done} CROSS JOIN generate_series(1, 3) k WHERE k > 1 OR n %% 12 = 0",
+        tenant="r.tenant",
+        submission=identity,
+        state="(ARRAY['REJECTED','ROLLING_OUT','LIVE'])[k]",
+        at="at + interval '1 day' * k + interval '1 hour' * (n %% 50) * (k - 1)",
+        what="'It went on.'",
+    )
+
+
+def _keep_insights() -> None:
+    """As the sweeper has done long ago."""
+    from builds.insights.keeping import due, keep
+
+    for tenant_id in due():
+        keep(tenant_id)
 
 
 def _add_ledger() -> None:

@@ -65,6 +65,7 @@ QUERIES: dict[str, tuple[str, ...]] = {
         "buildStatus=SUCCESS", "buildStatus=LOST", "cursor={cursor}",
     ),
     "api/v1/changes": ("ticket=MOBILE-77", "ticket=NONE-1", "sha={sha}", "sha=abcdef1"),
+    "api/v1/insights": ("days=30", "days=365", "platform=IOS", "pipelineId={pipeline}"),
     "api/v1/effects": (
         "state=DEAD", "state=PENDING", "state=LEASED", "kind=build.trigger", "kind=mail.digest",
         "releaseId={release}", "state=DEAD&kind=scm.tag", "limit=100", "cursor={cursor}",

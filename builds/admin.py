@@ -20,6 +20,9 @@ from builds.models import (
     BuildEvent,
     ButtonPress,
     ChatAccount,
+    InsightsDay,
+    InsightsKept,
+    InsightsNote,
     TestBuild,
     WebhookDelivery,
 )
@@ -236,3 +239,18 @@ class ChatAccountAdmin(ReadOnlyAdmin):
     list_display = ("chat_name", "team", "chat_user", "user", "tenant", "linked_at")
     list_select_related = ("tenant", "user")
     search_fields = ("chat_name", "chat_user", "user__email", "tenant__id")
+
+
+@admin.register(InsightsDay)
+class InsightsDayAdmin(ReadOnlyAdmin):
+    list_display = ("day", "tenant", "platform", "pipeline_key")
+
+
+@admin.register(InsightsKept)
+class InsightsKeptAdmin(ReadOnlyAdmin):
+    list_display = ("tenant", "until")
+
+
+@admin.register(InsightsNote)
+class InsightsNoteAdmin(ReadOnlyAdmin):
+    list_display = ("tenant_key", "day")

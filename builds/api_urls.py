@@ -1,11 +1,13 @@
 from django.urls import path
 
 from builds import api
+from builds.insights.api import InsightsView
 from builds.testbuilds import api as testing_api
 from builds.webhooks import views as webhooks
 from integrations.providers.registry import WEBHOOKS
 
 urlpatterns = [
+    path("insights", InsightsView.as_view(), name="api_insights"),
     path("releases/<str:release_id>/builds", api.ReleaseBuilds.as_view(), name="api_builds"),
     path("releases/<str:release_id>/cancel", api.CancelRelease.as_view(), name="api_cancel"),
     path("releases/<str:release_id>/adopt", api.AdoptOffer.as_view(), name="api_adopt"),

@@ -12,6 +12,9 @@ from django.utils.translation import gettext_lazy as _
 
 from builds.buttons.models import ButtonPress as ButtonPress
 from builds.buttons.models import ChatAccount as ChatAccount
+from builds.insights.models import InsightsDay as InsightsDay
+from builds.insights.models import InsightsKept as InsightsKept
+from builds.insights.models import InsightsNote as InsightsNote
 from builds.updates.transitions import Transition
 from delivr.effects import clock
 from delivr.effects.models import IntegrationHealth

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any
 from urllib.parse import urlencode
 
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
@@ -19,15 +19,11 @@ from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_GET
 
 from builds.insights.charts import Column, Part, chart
-from builds.insights.figures import (
-    PERIODS,
-    Choice,
-    Insights,
-    Week,
-    insights,
-    pipeline_names,
-    rows_since,
-)
+from builds.insights.counting import BuildRow, beginning, build_rows, day_of
+from builds.insights.figures import PERIODS, Insights, Week, insights
+from builds.insights.tallies import Choice
+from builds.models import Build
+from delivr.effects import clock
 from delivr.pages.spreadsheet import Columns, csv_lines
 from delivr.templatetags.ui import duration
 from delivr.tenants.decorators import tenant_required
@@ -39,6 +35,7 @@ from integrations.setup import is_complete
 from releases.models import Release, ReleasePipeline
 
 DEFAULT_PERIOD = PERIODS[1]
+PAGE = 1000  # lines of the export that are read at once
 UNITS: tuple[tuple[timedelta, str | Promise], ...] = (
     (timedelta(days=1), gettext_lazy(" d")),
     (timedelta(hours=1), gettext_lazy(" h")),
@@ -53,7 +50,7 @@ def insights_page(request: TenantRequest) -> HttpResponse:
     days, names = _days(request), _pipelines(request.tenant)
     choice = _choice(request, names)
     shown = insights(request.tenant, days=days, choice=choice)
-    is_empty = not shown.releases and not shown.figures.builds
+    is_empty = not (shown.releases or shown.figures.builds or shown.stores.submissions)
     context = {
         "shown": shown,
         "is_empty": is_empty,
@@ -62,6 +59,7 @@ def insights_page(request: TenantRequest) -> HttpResponse:
         "longest": str(PERIODS[-1]) if days != PERIODS[-1] else None,
         "periods": _periods(days, choice),
         "charts": _charts(shown),
+        "store_charts": _store_charts(shown) if shown.stores.submissions else [],
         "csv_url": f"{reverse('insights_csv')}?{_query(days, choice)}",
         "choice": choice,
         "platforms": Platform.choices,
@@ -74,14 +72,27 @@ def insights_page(request: TenantRequest) -> HttpResponse:
 @tenant_required()
 def insights_csv(request: TenantRequest) -> StreamingHttpResponse:
     """All chosen builds of the period, one per line."""
-    days = _days(request)
-    choice = _choice(request, _pipelines(request.tenant))
-    rows = rows_since(request.tenant, timezone.now() - timedelta(days=days), choice)
-    names = pipeline_names({row.pipeline for row in rows})
-    lines = csv_lines(_columns(names), rows)
+    days, names = _days(request), _pipelines(request.tenant)
+    since = beginning(day_of(clock.now()) - timedelta(days=days))
+    lines = csv_lines(_columns(names), _builds(request.tenant, since, _choice(request, names)))
     response = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="builds-{days}-days.csv"'
     return response
+
+
+def _builds(tenant: Tenant, since: datetime, choice: Choice) -> Iterator[BuildRow]:
+    """The chosen builds, oldest first. Page by page, so that memory does not grow with the file;
+    each page begins where the one before ended."""
+    wanted = {"platform": choice.platform, "pipeline_id": choice.pipeline}
+    chosen = {f"release_pipeline__{name}": value for name, value in wanted.items() if value}
+    rows = Build.objects.for_tenant(tenant).filter(**chosen)
+    after = Q(created_at__gte=since)
+    while page := [BuildRow(*row) for row in build_rows(rows.filter(after))[:PAGE]]:
+        yield from page
+        last = page[-1]
+        after = Q(created_at__gte=last.created_at) & (
+            Q(created_at__gt=last.created_at) | Q(pk__gt=last.id)
+        )
 
 
 def _days(request: HttpRequest) -> int:
@@ -144,45 +155,95 @@ def _seconds(length: timedelta | None) -> float | None:
 
 
 def _charts(shown: Insights) -> list[dict[str, Any]]:
-    """The charts, each with its title, its definition and its values as table rows."""
+    """The charts of builds and releases, each with its title, its definition and its values."""
     return [
-        {
-            "id": "chart-builds",
-            "title": _("Builds by week"),
-            "lede": _("How the builds triggered each week finished on the CI server."),
-            "legend": [("success", _("Succeeded")), ("danger", _("Did not succeed"))],
-            "headings": [_("Succeeded"), _("Did not succeed")],
-            "chart": chart([_ended(week) for week in shown.weeks]),
-            "rows": [
-                (_name(week), [week.figures.succeeded, week.figures.failed])
-                for week in shown.weeks
-                if week.figures.ended
-            ],
-        },
+        _parts(
+            shown,
+            "chart-builds",
+            _("Builds by week"),
+            _("How the builds triggered each week finished on the CI server."),
+            [_("Succeeded"), _("Did not succeed")],
+            lambda week: (week.figures.succeeded, week.figures.failed),
+        ),
         _lengths(
             shown,
             "chart-duration",
             _("Build duration by week"),
             _("Median time from start to finish of builds that succeeded."),
-            "duration",
+            lambda week: week.figures.duration,
         ),
         _lengths(
             shown,
             "chart-lead",
             _("Lead time by week"),
             _("Median time from a release's creation until it was ready, by week of creation."),
-            "lead_time",
+            lambda week: week.lead_time,
         ),
     ]
 
 
-def _lengths(shown: Insights, chart_id: str, title: str, lede: str, what: str) -> dict[str, Any]:
+def _store_charts(shown: Insights) -> list[dict[str, Any]]:
+    return [
+        _lengths(
+            shown,
+            "chart-review",
+            _("Review time by week"),
+            _("Median time a store took to review, by the week in which the submission was begun."),
+            lambda week: week.stores.review,
+        ),
+        _lengths(
+            shown,
+            "chart-rollout",
+            _("Roll-out time by week"),
+            _("Median time from the first share of a staged roll-out until everybody has it."),
+            lambda week: week.stores.rollout,
+        ),
+        _parts(
+            shown,
+            "chart-reviews",
+            _("Reviews by week"),
+            _("How the stores reviewed the submissions begun each week."),
+            [_("Passed"), _("Rejected")],
+            lambda week: (week.stores.passed, week.stores.rejected),
+        ),
+    ]
+
+
+def _parts(
+    shown: Insights,
+    chart_id: str,
+    title: str,
+    lede: str,
+    names: list[str],
+    read: Callable[[Week], tuple[int, int]],
+) -> dict[str, Any]:
+    """A chart of what went well and what did not, per week."""
+    good, bad = names
+    columns = []
+    for week in shown.weeks:
+        well, badly = read(week)
+        words = f"{_name(week)}: {good} {well}, {bad} {badly}"
+        parts = (Part(well, "success"), Part(badly, "danger"))
+        columns.append(Column(_name(week), parts, words))
+    return {
+        "id": chart_id,
+        "title": title,
+        "lede": lede,
+        "legend": [("success", good), ("danger", bad)],
+        "headings": names,
+        "chart": chart(columns),
+        "rows": [(_name(week), list(read(week))) for week in shown.weeks if any(read(week))],
+    }
+
+
+def _lengths(
+    shown: Insights,
+    chart_id: str,
+    title: str,
+    lede: str,
+    length: Callable[[Week], timedelta | None],
+) -> dict[str, Any]:
     """A chart of one duration per week."""
-
-    def length(week: Week) -> timedelta | None:
-        found: timedelta | None = getattr(week if what == "lead_time" else week.figures, what)
-        return found
-
     longest = max((length(week) or timedelta(0) for week in shown.weeks), default=timedelta(0))
     per, unit = _unit(longest)
     columns = [_column(week, length(week), per) for week in shown.weeks]
@@ -205,14 +266,6 @@ def _column(week: Week, length: timedelta | None, per: timedelta) -> Column:
     value = length / per if length is not None else 0
     words = f"{_name(week)}: {duration(length)}"
     return Column(_name(week), (Part(value, "accent"),), words)
-
-
-def _ended(week: Week) -> Column:
-    figures = week.figures
-    words = {"week": _name(week), "good": figures.succeeded, "bad": figures.failed}
-    text = _("%(week)s: %(good)d succeeded, %(bad)d did not") % words
-    parts = (Part(figures.succeeded, "success"), Part(figures.failed, "danger"))
-    return Column(_name(week), parts, text)
 
 
 def _name(week: Week) -> str:

@@ -85,6 +85,9 @@ JOBS = {
     ),
     "retention": Job(run="builds.retention.delete_expired", due="builds.retention.due", every=3600),
     "notes": Job(run="delivr.changes.delete_notes", due="delivr.changes.due_notes", every=60),
+    "insights": Job(
+        run="builds.insights.keeping.keep", due="builds.insights.keeping.due", every=60
+    ),
     "keys": Job(run="delivr.encryption.key_usage.run", due="delivr.encryption.key_usage.due"),
     "seal": Job(run="delivr.audit.sealing.seal", due="delivr.audit.sealing.due", every=5),
 }
@@ -104,6 +107,8 @@ METRICS = [
 STORE_CARDS = "submissions.card.store_cards"
 # Called with a tenant's id, a build's id and the place of a file among its artifacts: opens it.
 OPEN_ARTIFACT = "builds.artifacts.fetch"
+# Called with a tenant and a condition: the submissions that insights count.
+INSIGHTS_OF_STORES = "submissions.insights.rows"
 # Called with a release whose builds have all become complete, within that transaction.
 BUILDS_COMPLETE = "submissions.preflight.ask"
 # Called with a connection; names the unfinished releases that use it.

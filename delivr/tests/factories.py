@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import factory
@@ -14,7 +14,7 @@ from django.utils import timezone
 from factory.django import DjangoModelFactory
 
 from builds.buttons.models import ButtonPress, ChatAccount, PressState
-from builds.models import Build, TestBuild, WebhookDelivery
+from builds.models import Build, InsightsDay, InsightsKept, TestBuild, WebhookDelivery
 from delivr.effects.models import Effect
 from delivr.ids import webhook_secret
 from delivr.signin.sessions import KEY
@@ -277,6 +277,13 @@ def fill_health(submission: Submission, source: HealthIntegration) -> None:
     RolloutRule.objects.create(**about, metric="crash_free_sessions", threshold=99, action="HALT")
     HealthReading.objects.create(**about, **figure, until=now)
     HealthWatch.objects.create(**about, figures=[{**figure, "until": now.isoformat()}])
+
+
+def fill_insights(tenant: Tenant) -> None:
+    """One day, long ago, whose figures are kept."""
+    day = date(2020, 1, 1)
+    InsightsKept.objects.create(tenant=tenant, until=day)
+    InsightsDay.objects.create(tenant=tenant, day=day, tally={"counts": {"builds": 1}})
 
 
 def fill_repository(release: Release) -> None:

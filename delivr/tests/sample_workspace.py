@@ -81,6 +81,7 @@ def _fill(workspace: SampleWorkspace) -> None:
     target = factories.ReleaseTargetFactory(release=release, target=wired.targets["ios"])
     submission = factories.fill_stores(target, owner)
     factories.fill_repository(release)
+    factories.fill_insights(tenant)
     ReleaseNotice.objects.create(
         tenant=tenant, release_id=release.pk, notice="release_created", dedupe_key="notice"
     )

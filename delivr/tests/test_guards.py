@@ -14,6 +14,7 @@ from django.apps import apps
 from django.conf import settings
 from django.db import models
 
+from builds.models import InsightsNote
 from delivr.audit.wording import ACTIONS
 from delivr.effects.models import Heartbeat
 from delivr.encryption.fields import SecretTextField, secret_fields
@@ -170,6 +171,7 @@ def test_every_table_without_a_tenant_is_listed() -> None:
     assert free == {
         User,
         Tenant,
+        InsightsNote,
         RateCounter,
         CacheEntry,
         Heartbeat,
@@ -499,6 +501,7 @@ UNAUDITED = {
     "builds.webhooks.deliveries._set_aside": "a delivery is its own record; a stop is recorded",
     "builds.webhooks.deliveries.due_deliveries": "hands out work; the delivery is the record",
     "builds.webhooks.deliveries.store": "a delivery is its own record",
+    "builds.insights.keeping._keep_some": "figures that are derived from rows",
     "builds.logs.reading._due": "hands out work",
     "builds.offers.finding.due": "hands out work",
     "builds.polling.poller._hand_out": "hands out work",

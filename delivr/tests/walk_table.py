@@ -166,6 +166,7 @@ TABLE: dict[str, Mapping[str, int]] = {
     "api/v1/releases/<str:release_id>": at(get=VIEWER),
     "api/v1/releases/<str:release_id>/changes": at(get=VIEWER),
     "api/v1/changes": at(get=VIEWER),
+    "api/v1/insights": at(get=VIEWER),
     "api/v1/release-settings": at(get=VIEWER, patch=ADMIN),
     "api/v1/releases/<str:release_id>/builds": at(post=MEMBER),
     "api/v1/releases/<str:release_id>/cancel": at(post=MEMBER),
