@@ -14,7 +14,7 @@ from builds.buttons.models import ButtonPress, PressState
 from builds.models import DeliveryState, WebhookDelivery
 from delivr.models import CacheEntry, RateCounter
 from delivr.tenants.models import IdempotentRequest
-from integrations import endpoint_secrets
+from integrations import endpoint_secrets, store_webhooks
 from integrations.endpoints import expired_attempts
 from integrations.webhook_secrets import expired, expired_in_their_rows
 from releases.messages.models import ReleaseNotice
@@ -59,5 +59,6 @@ def _old_rows() -> list[Any]:
         RateCounter.objects.filter(ends_at__lt=time.time()),
         CacheEntry.objects.filter(expires__lt=now),
         expired(),
+        store_webhooks.expired(),
         expired_attempts(),
     ]

@@ -1,8 +1,15 @@
 from django.urls import path
 
-from submissions import api
+from integrations.choices import TargetType
+from submissions import api, notifications
 
 urlpatterns = [
+    path(
+        "webhooks/app-store/<str:target_id>",
+        notifications.receive,
+        {"kind": TargetType.APP_STORE},
+        name="webhook_app_store",
+    ),
     path(
         "releases/<str:release_id>/preflight",
         api.ReleasePreflight.as_view(),

@@ -47,6 +47,7 @@ from submissions.states import (
 
 STEP, ACT = "store.step", "store.act"
 BLOCKED = "blocked"  # the code of a step that something in the store stands in the way of
+NOT_READY = "not_ready"  # the code of a pre-flight step that waits for what passes by itself
 PREFLIGHT = "preflight"  # the first step: nothing is sent while something stands in the way
 PUBLIC = 100.0
 URGENT = (Act.HALT, Act.PAUSE)  # nothing holds them up
@@ -216,7 +217,7 @@ def _blocked(checks: Sequence[Check]) -> ProviderError:
     words = blockers_words(checks)
     if passes_by_itself(checks):
         return ProviderError(
-            "not_ready", words, _("delivr continues by itself."), outcome=Outcome.NOT_YET
+            NOT_READY, words, _("delivr continues by itself."), outcome=Outcome.NOT_YET
         )
     return ProviderError.refused(BLOCKED, words, _("Mend what stands in the way, then try again."))
 

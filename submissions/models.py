@@ -131,6 +131,7 @@ class Submission(TenantOwned):
     read_at = models.DateTimeField(null=True, blank=True)  # when the store is due to be asked
     last_read_at = models.DateTimeField(null=True, blank=True)
     read_error = models.CharField(max_length=500, blank=True)
+    notified_at = models.DateTimeField(null=True, blank=True)  # when its store last sent word
 
     objects: ClassVar[Any] = SubmissionQuerySet.as_manager()
 

@@ -21,7 +21,14 @@ from delivr.run import keys
 from delivr.tenants.models import Membership, Role, Tenant, User
 from delivr.tenants.operations import create_tenant
 from integrations.choices import CommunicationType, PipelineType, ScmType, TargetType, TicketType
-from integrations.demo import has_values, is_offered, report_here, sandbox_job, sandbox_values
+from integrations.demo import (
+    has_values,
+    is_offered,
+    notify_here,
+    report_here,
+    sandbox_job,
+    sandbox_values,
+)
 from integrations.models import (
     CommunicationIntegration,
     Connection,
@@ -158,6 +165,8 @@ def _ensure(
         found = connect(model, tenant=tenant, actor=_user(OWNER), kind=kind, values=named)
         if isinstance(found, PipelineIntegration):
             report_here(found)
+        if isinstance(found, TargetIntegration) and found.webhook_url:
+            notify_here(found, actor=_user(OWNER))
     return found if found.is_valid else verify(found)
 
 

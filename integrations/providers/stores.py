@@ -134,12 +134,28 @@ class StoreProvider(Provider):
     has_release_type: ClassVar[bool] = False
     asks_about_encryption: ClassVar[bool] = False
     has_groups: ClassVar[bool] = False  # of testers
+    # Its word in the address to which the store sends notifications; "" if it sends none.
+    notifies_as: ClassVar[str] = ""
 
     @staticmethod
     @abstractmethod
     def console_page(options: Mapping[str, Any]) -> str:
         """The URL of the app on that site, or of the list of apps if it is unknown; `options` are
         the connection's."""
+
+    # The codes of errors of steps that may have ended when the store sends a notification.
+    ends_with_news: ClassVar[Sequence[str]] = ()
+
+    @staticmethod
+    def is_signed_with(secret: str, headers: Mapping[str, str], body: bytes) -> bool:
+        """Whether a notification of the store is signed with this secret."""
+        return False
+
+    @staticmethod
+    def notified_of(body: bytes) -> str:
+        """The store's word for the event that a signed notification is about; "" if there is none.
+        Nothing else of a notification is believed: the store is asked."""
+        return ""
 
     @property
     def lock_key(self) -> str:

@@ -74,6 +74,8 @@ PAGES = {
     f"{_ONE}/verify": ["integration.verified"],
     f"{_ONE}/disconnect": ["integration.disconnected"],
     "integrations/pipelines/<str:connection_id>/rotate-secret": ["webhook_secret.rotated"],
+    "integrations/targets/<str:connection_id>/webhook-secret": ["webhook_secret.rotated"],
+    "integrations/targets/<str:connection_id>/webhook-to-sandbox": ["webhook_secret.rotated"],
     "integrations/pipelines/<str:connection_id>/test-build": ["test_build.started"],
     "integrations/pipelines/<str:connection_id>/test-build/cancel": ["test_build.cancelled"],
     f"{_ENDPOINT}/test-event": ["endpoint.tested"],
@@ -108,6 +110,9 @@ API = {
     ("POST", f"{_API}tokens"): ["token.created"],
     ("DELETE", f"{_API}tokens/<str:token_key>"): ["token.revoked"],
     ("POST", f"{_API}integrations/pipelines/<str:connection_id>/rotate-webhook-secret"): [
+        "webhook_secret.rotated"
+    ],
+    ("POST", f"{_API}integrations/targets/<str:connection_id>/rotate-webhook-secret"): [
         "webhook_secret.rotated"
     ],
     ("POST", f"{_API}integrations/pipelines/<str:connection_id>/test-builds"): [

@@ -12,6 +12,7 @@ from ..stores import Act, StoreProvider, StoreState, SubmissionPlan
 from ..verifying import first_contact, try_in_order
 from . import fields
 from .keys import check_api_key
+from .notifications import is_signed_with, notified_of
 from .pages import CONSOLE
 from .words import NOTES_LIMIT, PLATFORM, SHARES
 
@@ -36,6 +37,10 @@ class AppStore(StoreProvider):
     has_release_type = True
     asks_about_encryption = True
     has_groups = True
+    notifies_as = "app-store"
+    ends_with_news = ("build_missing", "build_processing", "another_build_in_review")
+    is_signed_with = staticmethod(is_signed_with)
+    notified_of = staticmethod(notified_of)
     discovered = ("app_id",)
     discovered_about = "app_identifier"
 
