@@ -79,6 +79,9 @@ def report_here(pipeline: PipelineIntegration) -> None:
 def notify_here(target: TargetIntegration, *, actor: User | None) -> None:
     """Give the target a new secret and enter it in the sandbox's store, as a person does on the
     sandbox's page; then try it. Raises Conflict, and ProviderError if it does not answer."""
+    if not is_offered():
+        words = _("There is no sandbox beside this server.")
+        raise ProviderError("no_sandbox", words, outcome=Outcome.REFUSED)
     url, secret = target.webhook_url, store_webhooks.replace(target, actor=actor)
     acts = f"{settings.SANDBOX_URL}/sandbox/api/appstore/acts"
     try:

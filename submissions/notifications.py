@@ -28,7 +28,7 @@ from integrations import store_webhooks
 from integrations.models import StoreWebhookSecret, TargetIntegration
 from integrations.providers.registry import provider_class
 from integrations.providers.stores import StoreProvider
-from submissions.effects import NOT_READY, STEP
+from submissions.effects import NOT_READY, STEP, TELL
 from submissions.models import Preflight, Submission, store_of
 
 A_MINUTE = 60  # notifications about one target; a busy day has some dozens
@@ -63,11 +63,12 @@ def _signer(
 ) -> StoreWebhookSecret | None:
     """The secret that it is signed with. All are compared, so that the time does not tell which."""
     known = store_webhooks.live(target_id) if _ID.fullmatch(target_id) else []
-    signed = [
-        (row, store.is_signed_with(secret, request.headers, body))
-        for row, secret in known or [(None, _NOBODY)]
-    ]
-    row = next((row for row, is_signed in signed if is_signed), None)
+    if not known:
+        store.is_signed_with(_NOBODY, request.headers, body)
+    proofs = [store.is_signed_with(secret, request.headers, body) for _row, secret in known]
+    row = next(
+        (row for (row, _secret), is_proven in zip(known, proofs, strict=True) if is_proven), None
+    )
     return row if row is not None and store_of(row.target) is store else None
 
 
@@ -83,7 +84,8 @@ def hear(row: StoreWebhookSecret, event: str) -> None:
     waiting.update(look_at=now)
     for pk in ids:
         enqueue_on_commit("preflight", str(pk))
-    steps = Effect.objects.for_tenant(target.tenant_id).filter(integration_id=target.pk, kind=STEP)
+    steps = Effect.objects.for_tenant(target.tenant_id).filter(integration_id=target.pk)
+    steps = steps.filter(kind__in=(STEP, TELL))
     wake(steps.filter(last_error_code__in=[NOT_READY, *store_of(target).ends_with_news]))
 
 

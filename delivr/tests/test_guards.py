@@ -508,6 +508,7 @@ UNAUDITED = {
     "builds.testbuilds.operations.test_failed": "likewise; its effect has the details",
     "builds.testbuilds.operations.test_missed": "likewise",
     "builds.testbuilds.operations.note_test_webhook": "likewise",
+    "submissions.notifications.hear": "when the store is asked again",
     "builds.webhooks.views._keep": "a delivery is its own record",
     "delivr.api.base._begin": "keeps the first answer of a request; what it did is recorded",
     "delivr.api.base._first": "likewise, around the operation",

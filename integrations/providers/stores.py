@@ -54,6 +54,7 @@ class Act(enum.StrEnum):
     RESUME = "resume"
     HALT = "halt"
     COMPLETE = "complete"  # to all users
+    EXPIRE = "expire"  # another build, in whose way this one's beta review has to wait
 
 
 class ReleaseType(enum.StrEnum):
@@ -87,6 +88,7 @@ class SubmissionPlan:
     notes: Mapping[str, str] = field(default_factory=dict)  # by locale
     uses_encryption: bool | None = None
     references: Mapping[str, str] = field(default_factory=dict)
+    other_build: str = ""  # what the act EXPIRE is about
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,6 +123,24 @@ class StepRefused(ProviderError):
         self.checks = checks
 
 
+# The code of a check whose `subject` is another build that is in the way of this one's beta review.
+ANOTHER_IN_REVIEW = "another_build_in_review"
+
+
+class StepHeldUp(ProviderError):
+    """A step has to wait for something that a person can clear away: `checks` say what."""
+
+    def __init__(self, error: ProviderError, *, checks: Sequence[Check]) -> None:
+        super().__init__(
+            error.code,
+            error.message,
+            error.hint,
+            outcome=error.outcome,
+            retry_after=error.retry_after,
+        )
+        self.checks = checks
+
+
 class StoreProvider(Provider):
     platform: ClassVar[str]  # IOS or ANDROID
     console: ClassVar[str]  # what the vendor calls the site where people manage the app
@@ -128,6 +148,8 @@ class StoreProvider(Provider):
     step_names: ClassVar[Mapping[str, Any]] = {}  # what each of its steps does, for people
     tracks: ClassVar[Sequence[str]] = ()  # that can be submitted to, the default first
     picks_shares: ClassVar[bool] = False  # a person chooses the shares of a staged roll-out
+    # The step after which testers are told of the build, and the name of the one that does it.
+    tells_testers: ClassVar[tuple[str, str] | None] = None
     fixed_shares: ClassVar[Sequence[float]] = ()  # otherwise: the store's own, one a day
     stops_by: ClassVar[Act] = Act.HALT  # PAUSE where nothing stops it any further
     notes_limit: ClassVar[int]  # characters of what is new, for each locale

@@ -40,7 +40,11 @@ def mac(secret: str, body: bytes = BODY) -> str:
 
 
 def ring(
-    target: Any, signature: str | None, body: bytes = BODY, *, content_type: str = "application/json"
+    target: Any,
+    signature: str | None,
+    body: bytes = BODY,
+    *,
+    content_type: str = "application/json",
 ) -> Any:
     headers = {} if signature is None else {"x-apple-signature": signature}
     address = f"/api/v1/webhooks/app-store/{target.pk}"
@@ -103,9 +107,7 @@ def test_a_changed_body_is_refused(waiting: Submission, setup: Setup, secret: st
     assert not is_due(waiting)
 
 
-def test_another_tenants_secret_is_refused(
-    waiting: Submission, setup: Setup, secret: str
-) -> None:
+def test_another_tenants_secret_is_refused(waiting: Submission, setup: Setup, secret: str) -> None:
     stranger = AppStoreFactory(tenant=TenantFactory())
     theirs = store_webhooks.replace(stranger, actor=None)
     assert ring(setup.ios, mac(theirs)).status_code == 401

@@ -75,7 +75,6 @@ PAGES = {
     f"{_ONE}/disconnect": ["integration.disconnected"],
     "integrations/pipelines/<str:connection_id>/rotate-secret": ["webhook_secret.rotated"],
     "integrations/targets/<str:connection_id>/webhook-secret": ["webhook_secret.rotated"],
-    "integrations/targets/<str:connection_id>/webhook-to-sandbox": ["webhook_secret.rotated"],
     "integrations/pipelines/<str:connection_id>/test-build": ["test_build.started"],
     "integrations/pipelines/<str:connection_id>/test-build/cancel": ["test_build.cancelled"],
     f"{_ENDPOINT}/test-event": ["endpoint.tested"],
@@ -169,6 +168,10 @@ LEFT_OUT = {
         "POST",
         "integrations/pipelines/<str:connection_id>/give-to-sandbox",
     ): "tells the sandbox alone",
+    (
+        "POST",
+        "integrations/targets/<str:connection_id>/webhook-to-sandbox",
+    ): "rotates the secret as the row above, where there is a sandbox",
     (
         "POST",
         "integrations/communication/<str:connection_id>/recipient",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
+from integrations.providers.app_store.notifications import is_signed_with, notified_of
 from integrations.providers.base import Check
 from integrations.providers.stores import (
     Act,
@@ -22,6 +23,9 @@ class FakeStore(StoreProvider):
     tracks = ("production", "beta")
     picks_shares = True
     notes_limit = 20
+    notifies_as = "app-store"
+    is_signed_with = staticmethod(is_signed_with)
+    notified_of = staticmethod(notified_of)
     preflight_names: ClassVar[Mapping[str, Any]] = {"build": "Build", "contact": "Contact"}
 
     checks_found: ClassVar[list[Check]] = []
