@@ -23,6 +23,7 @@ from submissions.models import Submission, SubmissionEvent, store_of
 from submissions.operations import must_wait, refusal_of, share_after
 from submissions.plans import is_built, takes_submissions
 from submissions.preflight import other_in_the_way
+from submissions.states import IN_REVIEW
 
 EVENTS_SHOWN = 5  # the newest ones
 _CAREFUL = (Act.WITHDRAW, Act.HALT, Act.EXPIRE)  # red buttons
@@ -82,6 +83,7 @@ class SubmissionLine:
     message: str
     hint: str
     url: str
+    expedite_page: str  # while the store has not decided
     read_error: str
     shares: tuple[ShareStep, ...]
     acts: tuple[ActButton, ...]
@@ -195,6 +197,7 @@ def _line(row: Submission, effects: Sequence[Effect], now: datetime) -> Submissi
         message=row.message,
         hint=row.hint,
         url=web_address(row.store_url),
+        expedite_page=store_of(row.target).expedite_page if row.state in IN_REVIEW else "",
         read_error=row.read_error,
         shares=_shares(row),
         acts=tuple(_acts(row, [e for e in mine if e.is_open])),

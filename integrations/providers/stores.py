@@ -156,6 +156,8 @@ class StoreProvider(Provider):
     has_release_type: ClassVar[bool] = False
     asks_about_encryption: ClassVar[bool] = False
     has_groups: ClassVar[bool] = False  # of testers
+    # Where a person asks for a faster review; "" if the store has no such thing.
+    expedite_page: ClassVar[str] = ""
     # Its word in the address to which the store sends notifications; "" if it sends none.
     notifies_as: ClassVar[str] = ""
 

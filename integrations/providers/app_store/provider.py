@@ -13,7 +13,7 @@ from ..verifying import first_contact, try_in_order
 from . import fields
 from .keys import check_api_key
 from .notifications import is_signed_with, notified_of
-from .pages import CONSOLE
+from .pages import CONSOLE, EXPEDITE
 from .words import NOTES_LIMIT, PLATFORM, SHARES
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class AppStore(StoreProvider):
     asks_about_encryption = True
     has_groups = True
     tells_testers = ("beta_review", "tell_testers")
+    expedite_page = EXPEDITE
     notifies_as = "app-store"
     ends_with_news = ("not_in_testing", "build_missing", "build_processing", ANOTHER_IN_REVIEW)
     is_signed_with = staticmethod(is_signed_with)
