@@ -33,7 +33,7 @@ def store_webhook_context(target: TargetIntegration) -> dict[str, Any]:
             "url": target.webhook_url,
             "heard": store_webhooks.heard(target),
             "is_reachable": is_reachable(settings.BASE_URL) or demo.is_offered(),
-            "token": new_token(),
+            "form_key": new_token(),
         }
     }
 
