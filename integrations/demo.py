@@ -83,7 +83,7 @@ def notify_here(target: TargetIntegration, *, actor: User | None) -> None:
         words = _("There is no sandbox beside this server.")
         raise ProviderError("no_sandbox", words, outcome=Outcome.REFUSED)
     url, secret = target.webhook_url, store_webhooks.replace(target, actor=actor)
-    acts = f"{settings.SANDBOX_URL}/sandbox/api/appstore/acts"
+    acts = f"{settings.SANDBOX_URL}/sandbox/api/{target.kind.replace('_', '').lower()}/acts"
     try:
         with outbound.session(deadline=PATIENCE) as session:
             added = session.post(f"{acts}/webhook", json={"url": url, "secret": secret}).ok

@@ -1,15 +1,14 @@
 from django.urls import path
 
-from integrations.choices import TargetType
+from integrations.providers.registry import TARGETS, provider_class
 from submissions import api, notifications
 
 urlpatterns = [
-    path(
-        "webhooks/app-store/<str:target_id>",
-        notifications.receive,
-        {"kind": TargetType.APP_STORE},
-        name="webhook_app_store",
-    ),
+    *[
+        path(f"webhooks/{sender}/<str:target_id>", notifications.receive, {"kind": kind})
+        for kind in TARGETS
+        if (sender := getattr(provider_class(("targets", kind)), "notifies_as", ""))
+    ],
     path(
         "releases/<str:release_id>/preflight",
         api.ReleasePreflight.as_view(),

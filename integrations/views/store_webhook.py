@@ -79,6 +79,7 @@ def store_secret(request: TenantRequest, connection_id: str) -> HttpResponse:
         "secret": shown[0],
         "had_one": had_one,
         "continue_url": page,
+        "how": f"integrations/help/{target.slug}_webhook.html",
         **store_webhook_context(target),
     }
     return render(request, "integrations/store_webhook_secret.html", context)
