@@ -15,7 +15,7 @@ from builds.models import DeliveryState, WebhookDelivery
 from delivr.batches import in_batches
 from delivr.models import CacheEntry, RateCounter
 from delivr.tenants.models import IdempotentRequest
-from integrations import endpoint_secrets
+from integrations import endpoint_secrets, store_webhooks
 from integrations.endpoints import expired_attempts
 from integrations.webhook_secrets import expired, expired_in_their_rows
 from releases.messages.models import ReleaseNotice
@@ -60,5 +60,6 @@ def _old_rows() -> list[Any]:
         RateCounter.objects.filter(ends_at__lt=time.time()),
         CacheEntry.objects.filter(expires__lt=now),
         expired(),
+        store_webhooks.expired(),
         expired_attempts(),
     ]

@@ -11,7 +11,13 @@ from django.utils.translation import gettext as _
 
 from delivr.admin_site.read_only import ModelAdmin, ReadOnly, ReadOnlyAdmin, state_of
 from delivr.tenants.models import User
-from integrations.models import FAMILIES, Connection, EarlierWebhookSecret, EndpointAttempt
+from integrations.models import (
+    FAMILIES,
+    Connection,
+    EarlierWebhookSecret,
+    EndpointAttempt,
+    StoreWebhookSecret,
+)
 from integrations.verification import verify
 
 
@@ -61,6 +67,14 @@ class EarlierWebhookSecretAdmin(ReadOnlyAdmin):
     list_select_related = ("pipeline",)
     search_fields = ("id", "pipeline__id", "tenant__id")
     date_hierarchy = "until"
+
+
+@admin.register(StoreWebhookSecret)
+class StoreWebhookSecretAdmin(ReadOnlyAdmin):
+    list_display = ("id", "target", "created_at", "until", "heard_at", "heard_event")
+    list_select_related = ("target",)
+    search_fields = ("id", "target__id", "tenant__id")
+    date_hierarchy = "created_at"
 
 
 @admin.register(EndpointAttempt)

@@ -15,14 +15,21 @@ from rest_framework.response import Response
 from delivr.api.base import Shape, TenantView
 from delivr.api.problems import Problem, camel, from_django, invalid
 from delivr.tenants.models import Role
-from integrations import operations
+from integrations import operations, store_webhooks
 from integrations.checks import shown
-from integrations.models import FAMILIES, Connection, HealthIntegration, PipelineIntegration
+from integrations.models import (
+    FAMILIES,
+    Connection,
+    HealthIntegration,
+    PipelineIntegration,
+    TargetIntegration,
+)
 from integrations.providers.registry import ProviderKey, secrets_of
 from integrations.rotating import CredentialRefused, change
 from integrations.serializers import (
     KINDS,
     SetupSerializer,
+    StoreSecretSerializer,
     answer_serializer,
     created_serializer,
     generated_names,
@@ -185,6 +192,21 @@ class RotateWebhookSecret(FamilyView):
         pipeline = operations.rotate_webhook_secret(pipeline, actor=self.actor)
         headers = {"Cache-Control": "no-store"}
         return Response(present_with_secrets(pipeline), headers=headers)
+
+
+class RotateStoreSecret(FamilyView):
+    family = "targets"
+
+    @extend_schema(request=None, responses=StoreSecretSerializer)
+    def post(self, request: Request, connection_id: str) -> Response:
+        return self.once(lambda: self._rotate(connection_id))
+
+    def _rotate(self, connection_id: str) -> Response:
+        target = self.find(connection_id)
+        assert isinstance(target, TargetIntegration)  # noqa: S101 # the family says so
+        secret = store_webhooks.replace(target, actor=self.actor)
+        answer = {"webhookUrl": target.webhook_url, "webhookSecret": secret}
+        return Response(answer, headers={"Cache-Control": "no-store"})
 
 
 class SetupView(TenantView):

@@ -1,7 +1,7 @@
 from django.urls import URLPattern, path
 
 from integrations import endpoints_api
-from integrations.api import RotateWebhookSecret, SetupView, views_of
+from integrations.api import RotateStoreSecret, RotateWebhookSecret, SetupView, views_of
 from integrations.models import FAMILIES
 
 
@@ -22,6 +22,11 @@ urlpatterns = [
         "integrations/pipelines/<str:connection_id>/rotate-webhook-secret",
         RotateWebhookSecret.as_view(),
         name="api_rotate_webhook_secret",
+    ),
+    path(
+        "integrations/targets/<str:connection_id>/rotate-webhook-secret",
+        RotateStoreSecret.as_view(),
+        name="api_rotate_store_secret",
     ),
     path(f"{_ENDPOINT}/attempts", endpoints_api.AttemptList.as_view(), name="api_attempts"),
     path(

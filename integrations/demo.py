@@ -12,7 +12,9 @@ from django.utils.translation import gettext as _
 from delivr import outbound
 from delivr.api.problems import camel
 from delivr.failures import Outcome, ProviderError
-from integrations.models import FAMILIES, PipelineIntegration
+from delivr.tenants.models import User
+from integrations import store_webhooks
+from integrations.models import FAMILIES, PipelineIntegration, TargetIntegration
 from integrations.providers.registry import ProviderKey, fields_of
 from sandbox import accounts
 
@@ -72,6 +74,25 @@ def report_here(pipeline: PipelineIntegration) -> None:
     if not found:
         words = _("The sandbox has no job %(job)s, or it does not answer.") % {"job": job}
         raise ProviderError("no_sandbox_job", words, outcome=Outcome.REFUSED)
+
+
+def notify_here(target: TargetIntegration, *, actor: User | None) -> None:
+    """Give the target a new secret and enter it in the sandbox's store, as a person does on the
+    sandbox's page; then try it. Raises Conflict, and ProviderError if it does not answer."""
+    if not is_offered():
+        words = _("There is no sandbox beside this server.")
+        raise ProviderError("no_sandbox", words, outcome=Outcome.REFUSED)
+    url, secret = target.webhook_url, store_webhooks.replace(target, actor=actor)
+    acts = f"{settings.SANDBOX_URL}/sandbox/api/{target.kind.replace('_', '').lower()}/acts"
+    try:
+        with outbound.session(deadline=PATIENCE) as session:
+            added = session.post(f"{acts}/webhook", json={"url": url, "secret": secret}).ok
+            found = added and session.post(f"{acts}/ping", json={}).ok
+    except outbound.OutboundError:
+        found = False
+    if not found:
+        words = _("The sandbox's store does not answer.")
+        raise ProviderError("no_sandbox_store", words, outcome=Outcome.REFUSED)
 
 
 def _names(entry: Mapping[str, Any], platform: str) -> bool:

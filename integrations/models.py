@@ -292,6 +292,13 @@ class TargetIntegration(Connection):
         provider: Any = self.provider_class
         return str(provider.console_page(self.options))
 
+    @property
+    def webhook_url(self) -> str:
+        """Where its store sends notifications; "" if it has none."""
+        provider: Any = self.provider_class
+        sender = provider.notifies_as
+        return f"{settings.BASE_URL}/api/v1/webhooks/{sender}/{self.pk}" if sender else ""
+
 
 # By the part of a target's id that names its kind
 _PLATFORM_OF_ID = {
@@ -410,6 +417,38 @@ class EarlierWebhookSecret(TenantOwned):
 
     def __str__(self) -> str:
         return f"a secret of {self.pipeline}"
+
+
+class StoreWebhookSecret(TenantOwned):
+    """A secret with which a store signs its notifications about a target: the newest one, whose
+    `until` is empty, or one that was replaced and still works until then."""
+
+    id = PrefixedIdField(prefix="sws")
+    target = models.ForeignKey(
+        TargetIntegration, on_delete=models.CASCADE, related_name="webhook_secrets"
+    )
+    secret = SecretTextField()
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    until = models.DateTimeField(null=True, blank=True)
+    # The last notification that was signed with it.
+    heard_at = models.DateTimeField(null=True, blank=True)
+    heard_event = models.CharField(max_length=80, blank=True)
+
+    class Meta:
+        db_table = "store_webhook_secrets"
+        ordering: ClassVar = ["-created_at", "id"]
+        constraints: ClassVar = [
+            unique_per_tenant("store_webhook_secret"),
+            models.UniqueConstraint(
+                fields=["target"],
+                condition=models.Q(until__isnull=True),
+                name="store_webhook_newest_once",
+            ),
+        ]
+        indexes: ClassVar = [models.Index(fields=["until"], name="store_webhook_secret_ends")]
+
+    def __str__(self) -> str:
+        return f"a secret of {self.target}"
 
 
 SILENT = "silent"  # the option with the recipients to which nothing is sent

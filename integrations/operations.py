@@ -19,7 +19,7 @@ from delivr.failures import Conflict
 from delivr.outbound import origin
 from delivr.tenants.models import Tenant, User
 from delivr.tenants.operations import skip_step
-from integrations import sharing, webhook_secrets
+from integrations import sharing, store_webhooks, webhook_secrets
 from integrations.choices import Verification
 from integrations.models import (
     FAMILIES,
@@ -171,6 +171,8 @@ def disconnect(connection: Connection, *, actor: User | None) -> None:
     _save(connection)
     if isinstance(connection, PipelineIntegration):
         webhook_secrets.forget_all(connection)
+    if isinstance(connection, TargetIntegration):
+        store_webhooks.forget_all(connection)
     forgotten = {connection.name_of(field.name): "changed" for field in held}
     changes = {"verification_status": [before, connection.verification_status], **forgotten}
     record(actor=actor, action="integration.disconnected", subject=connection, changes=changes)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from delivr.encryption.fields import MASK, secret_fields
 from delivr.tenants.models import Tenant, TenantOwned
-from integrations.models import FAMILIES, EarlierWebhookSecret
+from integrations.models import FAMILIES, EarlierWebhookSecret, StoreWebhookSecret
 from integrations.providers.http import spellings
 
 SHORTEST = 6  # characters; shorter secrets would mask ordinary words
@@ -40,7 +40,11 @@ _SHAPES = tuple(
 def secrets_of(tenant: Tenant | str) -> list[str]:
     """All decrypted secrets of a tenant's connections. Raises SecretUnreadable."""
     found = []
-    models: list[type[TenantOwned]] = [*FAMILIES.values(), EarlierWebhookSecret]
+    models: list[type[TenantOwned]] = [
+        *FAMILIES.values(),
+        EarlierWebhookSecret,
+        StoreWebhookSecret,
+    ]
     for model in models:
         for row in model.objects.for_tenant(tenant):
             found += secrets_in(row)

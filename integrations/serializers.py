@@ -83,6 +83,13 @@ class ConnectionBase(serializers.Serializer[Any]):
     updatedAt = serializers.DateTimeField(source="updated_at")
 
 
+class StoreSecretSerializer(serializers.Serializer[Any]):
+    """Where a store sends its notifications, and the secret with which it signs them."""
+
+    webhookUrl = serializers.CharField()
+    webhookSecret = serializers.CharField()
+
+
 class SilentRecipientSerializer(serializers.Serializer[Any]):
     """A recipient to which nothing is sent any more."""
 
@@ -115,6 +122,8 @@ def answer_serializer(key: ProviderKey) -> type[Serializer]:
         own[camel(field)] = serializers.CharField(source=f"options.{option}", default="")
     own |= {n: serializers.CharField(source=f"{s}_id") for n, s in _references(key)}
     if model is PipelineIntegration:
+        own["webhookUrl"] = serializers.CharField(source="webhook_url")
+    if getattr(provider_class(key), "notifies_as", ""):
         own["webhookUrl"] = serializers.CharField(source="webhook_url")
     return type(f"{name}Connection", (ConnectionBase,), own)
 

@@ -8,6 +8,7 @@ from integrations.views import (
     options,
     recipients,
     registering,
+    store_webhook,
     webhook_secret,
     wizard,
 )
@@ -77,6 +78,16 @@ urlpatterns = [
         "integrations/pipelines/<str:connection_id>/give-to-sandbox",
         webhook_secret.give_to_sandbox,
         name="give_to_sandbox",
+    ),
+    path(
+        "integrations/targets/<str:connection_id>/webhook-secret",
+        store_webhook.store_secret,
+        name="store_secret",
+    ),
+    path(
+        "integrations/targets/<str:connection_id>/webhook-to-sandbox",
+        store_webhook.store_to_sandbox,
+        name="store_to_sandbox",
     ),
     path(f"{_ENDPOINT}/log", endpoints.endpoint_log, name="endpoint_log"),
     path(

@@ -38,6 +38,7 @@ KINDS = {
     "scm.draft_release": gettext_lazy("Draft release"),
     "store.step": gettext_lazy("Submission"),
     "store.act": gettext_lazy("Submission changed"),
+    "store.tell_testers": gettext_lazy("Testers told"),
     "mail.send": gettext_lazy("Invitation email"),
     "mail.refused": gettext_lazy("Email about refused credentials"),
     "mail.expiring": gettext_lazy("Email about an expiring credential"),

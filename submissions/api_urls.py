@@ -1,8 +1,14 @@
 from django.urls import path
 
-from submissions import api
+from integrations.providers.registry import TARGETS, provider_class
+from submissions import api, notifications
 
 urlpatterns = [
+    *[
+        path(f"webhooks/{sender}/<str:target_id>", notifications.receive, {"kind": kind})
+        for kind in TARGETS
+        if (sender := getattr(provider_class(("targets", kind)), "notifies_as", ""))
+    ],
     path(
         "releases/<str:release_id>/preflight",
         api.ReleasePreflight.as_view(),

@@ -22,9 +22,11 @@ from submissions.health.shown import HEALTH, HealthLines, health_of
 from submissions.models import Submission, SubmissionEvent, store_of
 from submissions.operations import must_wait, refusal_of, share_after
 from submissions.plans import is_built, takes_submissions
+from submissions.preflight import other_in_the_way
+from submissions.states import IN_REVIEW
 
 EVENTS_SHOWN = 5  # the newest ones
-_CAREFUL = (Act.WITHDRAW, Act.HALT)  # red buttons
+_CAREFUL = (Act.WITHDRAW, Act.HALT, Act.EXPIRE)  # red buttons
 _EMPHASIZED = (Act.PUBLISH, Act.ADVANCE, Act.RESUME)
 
 
@@ -81,6 +83,7 @@ class SubmissionLine:
     message: str
     hint: str
     url: str
+    expedite_page: str  # while the store has not decided
     read_error: str
     shares: tuple[ShareStep, ...]
     acts: tuple[ActButton, ...]
@@ -148,7 +151,7 @@ def _card(
 ) -> StoreCard:
     store, target = store_of(part.target), part.target
     if row is not None:
-        row.release, row.target = release, target
+        row.release, row.target, row.release_target = release, target, part
     preflight = getattr(part, "preflight", None)
     may_follow = row is None or row.may_be_followed
     return StoreCard(
@@ -194,6 +197,7 @@ def _line(row: Submission, effects: Sequence[Effect], now: datetime) -> Submissi
         message=row.message,
         hint=row.hint,
         url=web_address(row.store_url),
+        expedite_page=store_of(row.target).expedite_page if row.state in IN_REVIEW else "",
         read_error=row.read_error,
         shares=_shares(row),
         acts=tuple(_acts(row, [e for e in mine if e.is_open])),
@@ -247,6 +251,10 @@ def _acts(row: Submission, on_their_way: Sequence[Effect]) -> list[ActButton]:
 
 
 def consequence_of(row: Submission, act: Act) -> str:
+    if act is Act.EXPIRE:
+        check = other_in_the_way(row.release_target) or {"message": "", "subject": ""}
+        plan = replace(row.plan, other_build=check["subject"])
+        return f"{check['message']} {store_of(row.target).consequence(act, plan, row.seen)}"
     if row.submitted_at is None:
         return _("Nothing was submitted yet. delivr stops here; what it prepared stays as a draft.")
     plan = replace(row.plan, share=share_after(row, act))

@@ -19,7 +19,7 @@ from django.utils.translation import gettext_lazy
 from delivr.effects import clock
 from delivr.effects.handlers import EffectHandler, Postpone, Unneeded
 from delivr.effects.models import Effect, EffectQuerySet, EffectState
-from delivr.effects.operations import create_effect
+from delivr.effects.operations import create_effect, wake
 from delivr.effects.runner import keep_lease
 from delivr.failures import Outcome, ProviderError
 from integrations.models import TargetIntegration
@@ -29,6 +29,7 @@ from integrations.providers.stores import (
     UPLOAD,
     Act,
     BuildFile,
+    StepHeldUp,
     StepRefused,
     StoreProvider,
     SubmissionPlan,
@@ -39,7 +40,13 @@ from releases.of_effects import connection_of
 from submissions.files import open_file
 from submissions.locks import RETRY_DELAY, keep, locked
 from submissions.models import Submission, store_of
-from submissions.preflight import blockers_words, passes_by_itself, stops, store_checks
+from submissions.preflight import (
+    blockers_words,
+    out_of_the_way,
+    passes_by_itself,
+    stops,
+    store_checks,
+)
 from submissions.states import (
     AFTER_ACT,
     lock_submission,
@@ -49,8 +56,9 @@ from submissions.states import (
     usual_review,
 )
 
-STEP, ACT = "store.step", "store.act"
+STEP, ACT, TELL = "store.step", "store.act", "store.tell_testers"
 BLOCKED = "blocked"  # the code of a step that something in the store stands in the way of
+NOT_READY = "not_ready"  # the code of a pre-flight step that waits for what passes by itself
 PREFLIGHT = "preflight"  # the first step: nothing is sent while something stands in the way
 PUBLIC = 100.0
 URGENT = (Act.HALT, Act.PAUSE)
@@ -81,7 +89,9 @@ def create_step(row: Submission, step: str) -> None:
     )
 
 
-def create_act(row: Submission, act: Act, *, share: float | None) -> None:
+def create_act(
+    row: Submission, act: Act, *, share: float | None = None, other_build: str = ""
+) -> None:
     """The caller counted it in `row.acts`."""
     create_effect(
         tenant=row.tenant,
@@ -89,7 +99,13 @@ def create_act(row: Submission, act: Act, *, share: float | None) -> None:
         integration_id=row.target_id,
         release_id=row.release_id,
         dedupe_key=f"submission:{row.pk}:act:{row.acts}",
-        payload={"submission": row.pk, "step": str(act), "share": share, "number": row.acts},
+        payload={
+            "submission": row.pk,
+            "step": str(act),
+            "share": share,
+            "number": row.acts,
+            "otherBuild": other_build,
+        },
     )
 
 
@@ -173,6 +189,7 @@ class TakeStep(InStore):
         row.references = {**row.references, **result["references"]}
         row.message = row.hint = ""
         names = [PREFLIGHT, *store_of(row.target).steps(row.plan)]
+        self._tell_testers_after(row, effect.payload["step"])
         rest = names[names.index(effect.payload["step"]) + 1 :]
         if rest:
             row.save(update_fields=["references", "message", "hint"])
@@ -184,6 +201,19 @@ class TakeStep(InStore):
         row.step = 1 if row.shares else 0
         self._note_submitted(row, by_hand=result["wasDone"])
         set_state(row, SubmissionState.WAITING_FOR_REVIEW, cause=effect.pk)
+
+    def _tell_testers_after(self, row: Submission, step: str) -> None:
+        """Once they can get the build, which may be a day later: the other steps do not wait."""
+        after, name = store_of(row.target).tells_testers or ("", "")
+        if step == after:
+            create_effect(
+                tenant=row.tenant,
+                kind=TELL,
+                integration_id=row.target_id,
+                release_id=row.release_id,
+                dedupe_key=f"submission:{row.pk}:{name}",
+                payload={"submission": row.pk, "step": name},
+            )
 
     def _note_submitted(self, row: Submission, *, by_hand: bool) -> None:
         store = store_of(row.target)
@@ -227,6 +257,9 @@ def _declined(effect: Effect, kind: type[ProviderError] = ProviderError) -> Iter
     pre-flight finds. A person mends it and tries again."""
     try:
         yield
+    except StepHeldUp as error:
+        store_checks(submission_of(effect).release_target, error.checks)
+        raise
     except kind as error:
         if error.outcome is not Outcome.REFUSED:
             raise
@@ -248,7 +281,7 @@ def _blocked(checks: Sequence[Check]) -> ProviderError:
     words = blockers_words(checks)
     if passes_by_itself(checks):
         return ProviderError(
-            "not_ready", words, _("delivr continues by itself."), outcome=Outcome.NOT_YET
+            NOT_READY, words, _("delivr continues by itself."), outcome=Outcome.NOT_YET
         )
     return ProviderError.refused(BLOCKED, words, _mend())
 
@@ -279,7 +312,8 @@ class DoAct(InStore):
         super().prepare(effect)
 
     def plan(self, effect: Effect) -> SubmissionPlan:
-        return replace(super().plan(effect), share=effect.payload["share"])
+        other = effect.payload.get("otherBuild", "")
+        return replace(super().plan(effect), share=effect.payload["share"], other_build=other)
 
     def finish(self, effect: Effect, result: dict[str, Any]) -> None:
         row, act = lock_submission(effect.payload["submission"]), Act(effect.payload["step"])
@@ -294,11 +328,39 @@ class DoAct(InStore):
         row.next_step_at = None  # the next look tells it
         row.changed_at = clock.now()  # look again soon
         set_state(row, AFTER_ACT.get(act, SubmissionState(row.state)), cause=effect.pk)
-        note(row, _done_words(act, share))
+        if act is Act.EXPIRE:
+            other = effect.payload["otherBuild"]
+            out_of_the_way(row.release_target, other)
+            wake(open_effects(row).filter(kind=STEP))
+            note(row, _("Build %(build)s was expired") % {"build": other})
+        else:
+            note(row, _done_words(act, share))
 
     def gave_up(self, effect: Effect) -> None:
         row = lock_submission(effect.payload["submission"])
         note(row, f"{ACT_NAMES[Act(effect.payload['step'])]}: {effect.last_error}")
+
+
+class TellTesters(InStore):
+    """Tells the testers of a build, once: whoever lost the response does not send it again."""
+
+    expires_after = timedelta(days=8)
+
+    def check_absent(self, effect: Effect) -> None:
+        raise ProviderError.refused(
+            "cannot_correlate",
+            _("The response was lost, and the store does not tell whether the testers were told."),
+            _("Try again to tell them, perhaps for the second time."),
+        )
+
+    def finish(self, effect: Effect, result: dict[str, Any]) -> None:
+        if not result["wasDone"]:
+            row = lock_submission(effect.payload["submission"])
+            note(row, _("The testers were told of the build"))
+
+    def gave_up(self, effect: Effect) -> None:
+        row = lock_submission(effect.payload["submission"])
+        note(row, _("The testers were not told: %(why)s") % {"why": effect.last_error})
 
 
 def _done_words(act: Act, share: float | None) -> str:
@@ -315,6 +377,7 @@ ACT_NAMES = {
     Act.RESUME: gettext_lazy("Resume"),
     Act.HALT: gettext_lazy("Halt"),
     Act.COMPLETE: gettext_lazy("Release to everyone"),
+    Act.EXPIRE: gettext_lazy("Expire the other build"),
 }
 DONE_WORDS = {
     Act.WITHDRAW: gettext_lazy("Withdrawn"),

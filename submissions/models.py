@@ -138,6 +138,7 @@ class Submission(TenantOwned):
     unjudged_since = models.DateTimeField(null=True, blank=True)
     unjudged = models.CharField(max_length=500, blank=True, db_default="")
     unjudged_hint = models.CharField(max_length=500, blank=True, db_default="")
+    notified_at = models.DateTimeField(null=True, blank=True)  # when its store last sent word
 
     objects: ClassVar[Any] = SubmissionQuerySet.as_manager()
 

@@ -21,6 +21,7 @@ from submissions.effects import PREFLIGHT, URGENT, create_act, create_step, open
 from submissions.health.wishes import rules_from
 from submissions.models import RolloutRule, Submission, store_of
 from submissions.plans import Errors, Wishes, draft, errors_in, is_built, takes_submissions
+from submissions.preflight import other_in_the_way
 from submissions.states import lock_submission, note, set_state
 
 
@@ -115,6 +116,8 @@ def act_on(
         raise Conflict("changed_meanwhile", words)
     if reason := refusal_of(row, act):
         raise Conflict("not_possible", reason)
+    if act is Act.EXPIRE:
+        return _expire_other(row, actor)
     if act is Act.WITHDRAW and row.submitted_at is None:
         return _give_up(row, actor)
     earlier = list(open_effects(row))
@@ -125,6 +128,18 @@ def act_on(
     _cancel_unsent(earlier, actor)
     record(actor=actor, action="submission.acted", subject=row, changes={"act": [None, act.value]})
     create_act(row, act, share=share_after(row, act))
+    return row
+
+
+def _expire_other(row: Submission, actor: User | None) -> Submission:
+    """Beside the step that waits for it."""
+    check = other_in_the_way(row.release_target)
+    other = check["subject"] if check else ""
+    row.acts += 1
+    row.save(update_fields=["acts"])
+    changes = {"act": [None, Act.EXPIRE.value], "build": [None, other]}
+    record(actor=actor, action="submission.acted", subject=row, changes=changes)
+    create_act(row, Act.EXPIRE, other_build=other)
     return row
 
 
@@ -144,6 +159,9 @@ def refusal_of(row: Submission, act: Act) -> str:
     """Why an act is not possible now, in words; "" if it is."""
     if row.ended_at is not None or not row.is_current:
         return _("This submission has ended.")
+    if act is Act.EXPIRE:
+        is_waiting = row.submitted_at is None and other_in_the_way(row.release_target)
+        return "" if is_waiting else _("No other build is in the way of a beta review.")
     if row.submitted_at is None:
         if act is Act.WITHDRAW:
             return ""

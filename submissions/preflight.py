@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import timedelta
+from typing import Any
 
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -17,7 +18,7 @@ from delivr.failures import ProviderError
 from integrations.concurrency import SLOT_RETRY_DELAY, slot
 from integrations.providers.base import Check, Level
 from integrations.providers.registry import provider_for
-from integrations.providers.stores import StoreProvider
+from integrations.providers.stores import ANOTHER_IN_REVIEW, StoreProvider
 from releases.models import Release, ReleaseTarget
 from submissions.locks import ONE_CALL, locked
 from submissions.models import Preflight, store_of
@@ -53,6 +54,22 @@ def store_checks(part: ReleaseTarget, checks: Sequence[Check]) -> None:
     Preflight.objects.update_or_create(
         tenant_id=part.tenant_id, release_target=part, defaults=values
     )
+
+
+def other_in_the_way(part: ReleaseTarget) -> dict[str, Any] | None:
+    """The check that found another build in the way of this one's beta review, if one did."""
+    found = getattr(part, "preflight", None)
+    checks = found.checks if found else []
+    return next((c for c in checks if c["code"] == ANOTHER_IN_REVIEW and c.get("subject")), None)
+
+
+def out_of_the_way(part: ReleaseTarget, build: str) -> None:
+    """It is not: forget what was found about it."""
+    row = Preflight.objects.for_tenant(part.tenant_id).filter(release_target=part).first()
+    if row is not None:
+        about = (ANOTHER_IN_REVIEW, build)
+        row.checks = [c for c in row.checks if (c["code"], c.get("subject")) != about]
+        row.save(update_fields=["checks"])
 
 
 @transaction.atomic

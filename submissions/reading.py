@@ -1,5 +1,6 @@
 """Asks the stores how submissions stand: what a review decided, how far a roll-out is, and what
-somebody changed by hand. No notification of a store is needed for it."""
+somebody changed by hand. No notification of a store is needed for it; one only makes a look due
+(`submissions/notifications.py`)."""
 
 from __future__ import annotations
 
@@ -74,6 +75,9 @@ def _read(row: Submission, where: dict[str, str]) -> None:
             _again(now, timedelta(seconds=1))
             return
         apply_state(now, found, is_acting=was_acting or open_effects(now).exists())
+        if now.notified_at != row.notified_at and now.read_at is not None:
+            # The store sent word while it was asked: its answer may be older.
+            _again(now, timedelta(seconds=1))
 
 
 def _again(row: Submission, pause: timedelta, **changes: str) -> None:

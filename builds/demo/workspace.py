@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from allauth.account.models import EmailAddress
@@ -17,6 +18,7 @@ from builds.demo.many import multiply
 from builds.models import Build
 from builds.triggering import trigger_builds
 from delivr import outbound
+from delivr.failures import ProviderError
 from delivr.run import keys
 from delivr.tenants.models import Membership, Role, Tenant, User
 from delivr.tenants.operations import create_tenant
@@ -28,7 +30,14 @@ from integrations.choices import (
     TargetType,
     TicketType,
 )
-from integrations.demo import has_values, is_offered, report_here, sandbox_job, sandbox_values
+from integrations.demo import (
+    has_values,
+    is_offered,
+    notify_here,
+    report_here,
+    sandbox_job,
+    sandbox_values,
+)
 from integrations.models import (
     CommunicationIntegration,
     Connection,
@@ -167,6 +176,9 @@ def _ensure(
         found = connect(model, tenant=tenant, actor=_user(OWNER), kind=kind, values=named)
         if isinstance(found, PipelineIntegration):
             report_here(found)
+        if isinstance(found, TargetIntegration) and found.webhook_url:
+            with suppress(ProviderError):  # only a doorbell: without it, delivr asks by itself
+                notify_here(found, actor=_user(OWNER))
     return found if found.is_valid else verify(found)
 
 

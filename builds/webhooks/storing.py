@@ -20,7 +20,8 @@ from builds.models import WebhookDelivery
 from builds.webhooks.authentication import TOLERANCE, Authentication
 from builds.webhooks.deliveries import unsaved
 from builds.webhooks.known import Known
-from builds.webhooks.views import MINUTE, key_of
+from builds.webhooks.views import key_of
+from delivr.api.receiving import MINUTE
 from delivr.security.ratelimit import TAKE_ANOTHER_TURN, turn
 
 # Nothing is counted or stored unless the pipeline is what it was when it was remembered, the

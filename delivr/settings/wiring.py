@@ -34,6 +34,7 @@ EFFECT_HANDLERS = {
     "build.test_stop": "builds.testbuilds.effects.StopTest",
     "store.step": "submissions.effects.TakeStep",
     "store.act": "submissions.effects.DoAct",
+    "store.tell_testers": "submissions.effects.TellTesters",
 }
 
 

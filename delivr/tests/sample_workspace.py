@@ -21,7 +21,7 @@ from delivr.tenants.models import ApiToken, IdempotentRequest, Membership, Role,
 from delivr.tenants.operations import create_token, revoke_token
 from delivr.tests import factories
 from delivr.tests.wired import wire
-from integrations.models import EarlierWebhookSecret, EndpointAttempt
+from integrations.models import EarlierWebhookSecret, EndpointAttempt, StoreWebhookSecret
 from releases.models import ReleaseNotice
 
 NOWHERE = "http://127.0.0.1:1"
@@ -125,6 +125,9 @@ def _fill(workspace: SampleWorkspace) -> None:
         pipeline=wired.pipelines["ios"],
         secret=webhook_secret(),
         until=timezone.now() + timedelta(hours=1),
+    )
+    StoreWebhookSecret.objects.create(
+        tenant=tenant, target=wired.targets["ios"], secret=webhook_secret()
     )
     endpoint = factories.EndpointFactory(tenant=tenant)
     source = factories.SentryFactory(tenant=tenant)

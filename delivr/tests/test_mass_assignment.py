@@ -334,6 +334,7 @@ def page_bodies(workspace: SampleWorkspace) -> dict[str, Body]:
 # Forms without fields, only with buttons.
 BUTTONS = (
     *("remove", "leave", "send", "revoke", "skip", "verify", "disconnect", "rotate-secret"),
+    *("webhook-secret", "webhook-to-sandbox"),
     *("give-to-sandbox", "move", "groups"),
     *("resend", "test-event", "rotate-signing-secret", "turn-on"),
     *("cancel", "force-cancel", "retry", "replay", "try-now", "preflight"),

@@ -59,6 +59,7 @@ class Act(enum.StrEnum):
     RESUME = "resume"
     HALT = "halt"
     COMPLETE = "complete"  # to all users
+    EXPIRE = "expire"  # another build, in whose way this one's beta review has to wait
 
 
 class ReleaseType(enum.StrEnum):
@@ -94,6 +95,7 @@ class SubmissionPlan:
     uses_encryption: bool | None = None
     references: Mapping[str, str] = field(default_factory=dict)
     file: str = ""
+    other_build: str = ""  # what the act EXPIRE is about
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,6 +143,24 @@ class StepRefused(ProviderError):
         self.checks = checks
 
 
+# The code of a check whose `subject` is another build that is in the way of this one's beta review.
+ANOTHER_IN_REVIEW = "another_build_in_review"
+
+
+class StepHeldUp(ProviderError):
+    """A step has to wait for something that a person can clear away: `checks` say what."""
+
+    def __init__(self, error: ProviderError, *, checks: Sequence[Check]) -> None:
+        super().__init__(
+            error.code,
+            error.message,
+            error.hint,
+            outcome=error.outcome,
+            retry_after=error.retry_after,
+        )
+        self.checks = checks
+
+
 class StoreProvider(Provider):
     platform: ClassVar[str]  # IOS or ANDROID
     console: ClassVar[str]  # what the vendor calls the site where people manage the app
@@ -148,6 +168,8 @@ class StoreProvider(Provider):
     step_names: ClassVar[Mapping[str, Any]] = {}  # what each of its steps does, for people
     tracks: ClassVar[Sequence[str]] = ()  # that can be submitted to, the default first
     picks_shares: ClassVar[bool] = False  # a person chooses the shares of a staged roll-out
+    # The step after which testers are told of the build, and the name of the one that does it.
+    tells_testers: ClassVar[tuple[str, str] | None] = None
     fixed_shares: ClassVar[Sequence[float]] = ()  # otherwise: the store's own, one a day
     stops_by: ClassVar[Act] = Act.HALT  # PAUSE where nothing stops it any further
     notes_limit: ClassVar[int]  # characters of what is new, for each locale
@@ -155,12 +177,30 @@ class StoreProvider(Provider):
     asks_about_encryption: ClassVar[bool] = False
     has_groups: ClassVar[bool] = False  # of testers
     uploads: ClassVar[str] = ""  # how names of files end that can be uploaded, such as ".aab"
+    # Where a person asks for a faster review; "" if the store has no such thing.
+    expedite_page: ClassVar[str] = ""
+    # Its word in the address to which the store sends notifications; "" if it sends none.
+    notifies_as: ClassVar[str] = ""
 
     @staticmethod
     @abstractmethod
     def console_page(options: Mapping[str, Any]) -> str:
         """The URL of the app on that site, or of the list of apps if it is unknown; `options` are
         the connection's."""
+
+    # The codes of errors of steps that may have ended when the store sends a notification.
+    ends_with_news: ClassVar[Sequence[str]] = ()
+
+    @staticmethod
+    def is_signed_with(secret: str, headers: Mapping[str, str], body: bytes) -> bool:
+        """Whether a notification of the store is signed with this secret."""
+        return False
+
+    @staticmethod
+    def notified_of(body: bytes) -> str:
+        """The store's word for the event that a signed notification is about; "" if there is none.
+        Nothing else of a notification is believed: the store is asked."""
+        return ""
 
     @property
     def lock_key(self) -> str:

@@ -27,7 +27,12 @@ from delivr.tenants.models import Role, User
 from integrations import demo, operations, webhook_secrets
 from integrations.expiry import expiry_words, with_expiry
 from integrations.forms import ConnectionForm, kinds_of
-from integrations.models import CommunicationIntegration, Connection, PipelineIntegration
+from integrations.models import (
+    CommunicationIntegration,
+    Connection,
+    PipelineIntegration,
+    TargetIntegration,
+)
 from integrations.providers.registry import fields_of, provider_class, provider_for, slug_of
 from integrations.setup import SECTIONS, STEP
 from integrations.throttle import throttle, throttled_call
@@ -36,6 +41,7 @@ from integrations.views import shared, streamed_checks
 from integrations.views.endpoint_secret import show_signing_secret
 from integrations.views.endpoints import endpoint_context
 from integrations.views.once import Repeated, new_token
+from integrations.views.store_webhook import store_webhook_context
 from integrations.views.webhook_secret import answer_again, show_secret
 
 LAST_DELIVERIES = 10
@@ -173,6 +179,8 @@ def _page(
     }
     if isinstance(connection, PipelineIntegration):
         context |= _webhook_context(connection)
+    if isinstance(connection, TargetIntegration) and connection.webhook_url:
+        context |= store_webhook_context(connection)
     if isinstance(connection, CommunicationIntegration) and connection.is_endpoint:
         context |= {**endpoint_context(connection), "rotate_token": new_token()}
     return render(request, "integrations/detail.html", context)

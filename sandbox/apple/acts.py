@@ -7,7 +7,17 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from sandbox.apple import builds, drafts, gaps, phased, reviews, standing, testflight, versions
+from sandbox.apple import (
+    builds,
+    doorbell,
+    drafts,
+    gaps,
+    phased,
+    reviews,
+    standing,
+    testflight,
+    versions,
+)
 from sandbox.apple.records import Record
 from sandbox.apple.seed import APP, PLATFORM
 from sandbox.apple.store import AppStore
@@ -179,6 +189,18 @@ def forget_history(store: AppStore, _facts: Facts) -> Record:
     return store.records.get("apps", APP)
 
 
+def webhook(store: AppStore, facts: Facts) -> Record:
+    """Add a webhook, or change its secret: `url`, `secret`."""
+    if not facts.get("url") or not facts.get("secret"):
+        raise ValueError("a webhook needs an address and a secret")
+    return doorbell.connect(store, str(facts["url"]), str(facts["secret"]))
+
+
+def ping(store: AppStore, facts: Facts) -> Record:
+    """Send a test delivery to a webhook, the newest one if no `id` is given."""
+    return doorbell.ping(store, _found(store, "webhooks", facts))
+
+
 ACTS: dict[str, Callable[[AppStore, Facts], Record]] = {
     "upload": upload,
     "process": process,
@@ -198,4 +220,6 @@ ACTS: dict[str, Callable[[AppStore, Facts], Record]] = {
     "switch": switch,
     "settings": configure,
     "forget-history": forget_history,
+    "webhook": webhook,
+    "ping": ping,
 }

@@ -125,6 +125,9 @@ def change(store: Base, build: Record, values: dict[str, Any]) -> None:
         if not values["expired"] and build["expired"]:
             raise invalid("expired", "An expired build cannot be made available again.")
         build.attributes["expired"] = bool(values["expired"])
+        review = store.records.one(build, "betaAppReviewSubmission")
+        if build["expired"] and review and review["betaReviewState"] in testflight.WAITS:
+            store.records.remove(review)
     testflight.refresh(store, build)
 
 

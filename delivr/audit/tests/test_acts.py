@@ -74,6 +74,7 @@ PAGES = {
     f"{_ONE}/verify": ["integration.verified"],
     f"{_ONE}/disconnect": ["integration.disconnected"],
     "integrations/pipelines/<str:connection_id>/rotate-secret": ["webhook_secret.rotated"],
+    "integrations/targets/<str:connection_id>/webhook-secret": ["webhook_secret.rotated"],
     "integrations/pipelines/<str:connection_id>/test-build": ["test_build.started"],
     "integrations/pipelines/<str:connection_id>/test-build/cancel": ["test_build.cancelled"],
     f"{_ENDPOINT}/test-event": ["endpoint.tested"],
@@ -108,6 +109,9 @@ API = {
     ("POST", f"{_API}tokens"): ["token.created"],
     ("DELETE", f"{_API}tokens/<str:token_key>"): ["token.revoked"],
     ("POST", f"{_API}integrations/pipelines/<str:connection_id>/rotate-webhook-secret"): [
+        "webhook_secret.rotated"
+    ],
+    ("POST", f"{_API}integrations/targets/<str:connection_id>/rotate-webhook-secret"): [
         "webhook_secret.rotated"
     ],
     ("POST", f"{_API}integrations/pipelines/<str:connection_id>/test-builds"): [
@@ -164,6 +168,10 @@ LEFT_OUT = {
         "POST",
         "integrations/pipelines/<str:connection_id>/give-to-sandbox",
     ): "tells the sandbox alone",
+    (
+        "POST",
+        "integrations/targets/<str:connection_id>/webhook-to-sandbox",
+    ): "rotates the secret as the row above, where there is a sandbox",
     (
         "POST",
         "integrations/communication/<str:connection_id>/recipient",

@@ -12,6 +12,7 @@ from .app import of_version
 from .errors import UNCHANGED
 from .resources import Resource
 from .step import References, Step
+from .testflight import ExpireOther
 from .words import APPROVED, CANCELING, LONGEST_PAUSE, OPEN, PUBLISHED, UNSENT
 
 
@@ -109,6 +110,7 @@ ACTS: Mapping[str, type[Step]] = {
     Act.PAUSE: Pause,
     Act.RESUME: Resume,
     Act.COMPLETE: Complete,
+    Act.EXPIRE: ExpireOther,
 }
 
 _AT_APPLE = (SubmissionState.WAITING_FOR_REVIEW, SubmissionState.IN_REVIEW)
@@ -126,6 +128,8 @@ def refusal(act: Act, state: StoreState) -> str:
             "The App Store advances by itself, a day at a time, and its shares cannot be chosen. "
             "Complete the release to give it to all users now."
         )
+    if act is Act.EXPIRE:
+        return ""
     if act is Act.WITHDRAW:
         return _refused_withdrawal(state)
     if act is Act.PUBLISH:
@@ -203,6 +207,13 @@ def consequence(act: Act, plan: SubmissionPlan, state: StoreState) -> str:
             "Apple continues to give version %(version)s to users with automatic updates, starting "
             "from %(share)s %%."
         )
+    elif act is Act.EXPIRE:
+        names["other"] = plan.other_build
+        text = _(
+            "Build %(other)s expires: its testers can no longer install or open it, and Apple ends "
+            "its beta review. Then build %(version)s is submitted to it. This cannot be undone."
+        )
+        names["version"] = plan.build
     elif act is Act.COMPLETE:
         text = _(
             "All users with automatic updates get version %(version)s now. This cannot be undone."

@@ -42,7 +42,7 @@ class App:
             "filter[preReleaseVersion.platform]": PLATFORM,
             "fields[builds]": "version,processingState,expired,expirationDate,buildAudienceType,"
             "usesNonExemptEncryption,buildBetaDetail,betaGroups",
-            "fields[buildBetaDetails]": "internalBuildState,externalBuildState",
+            "fields[buildBetaDetails]": "autoNotifyEnabled,internalBuildState,externalBuildState",
             "include": "buildBetaDetail,betaGroups",
             "limit[betaGroups]": 50,
         }

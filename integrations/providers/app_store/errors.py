@@ -22,7 +22,7 @@ from ..http import (
     vendor_words,
 )
 from ..json_values import line
-from ..stores import StepRefused
+from ..stores import ANOTHER_IN_REVIEW, StepRefused
 
 LABEL = "App Store Connect"
 CLOCK_SKEW = 30  # seconds: a token from the future is refused too
@@ -38,6 +38,8 @@ _NOT_READY = re.compile(
     re.IGNORECASE,
 )
 _UNCHANGED = re.compile(r"already has this value|value is already set", re.IGNORECASE)
+TOLD_BY_APPLE = "told_by_apple"  # the code of a notification of testers that Apple sends itself
+_TOLD_BY_APPLE = re.compile(r"auto-?notify already enabled|told automatically", re.IGNORECASE)
 _ANOTHER_IN_REVIEW = re.compile(r"another build\b.* is in (beta )?review", re.IGNORECASE)
 
 # Stable words for what a submission lacks, by the prefix of Apple's code.
@@ -101,6 +103,8 @@ def _conflict(status: int, problems: list[Check]) -> ProviderError:
         return not_yet("not_ready", message)
     if _UNCHANGED.search(text):
         return error_from_status(LABEL, status, code=UNCHANGED, message=message)
+    if _TOLD_BY_APPLE.search(text):
+        return error_from_status(LABEL, status, code=TOLD_BY_APPLE, message=message)
     if _ANOTHER_IN_REVIEW.search(text):
         return another_in_beta_review()
     return StepRefused(
@@ -118,10 +122,9 @@ def not_yet(code: str, message: str, hint: str = "", *, seconds: float = SOON) -
 
 def another_in_beta_review() -> ProviderError:
     return not_yet(
-        "another_build_in_review",
+        ANOTHER_IN_REVIEW,
         "Another build of this version is in beta review, and Apple reviews one at a time.",
-        "It continues once that review has ended. To be faster, expire the other build in "
-        "TestFlight.",
+        "It continues once that review has ended. To be faster, expire the other build.",
         seconds=600,
     )
 

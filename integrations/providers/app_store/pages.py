@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+# Apple's form for a faster review, which no API has.
+EXPEDITE = "https://developer.apple.com/contact/app-store/?topic=expedite"
 CONSOLE = "https://appstoreconnect.apple.com/apps"
 AGREEMENTS = "https://appstoreconnect.apple.com/business"
 KEYS = "https://appstoreconnect.apple.com/access/integrations/api"

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from ..base import Check, ProviderError
 from ..http import DEADLINE, objects, only_provider_errors, vendor_words
-from ..stores import Act, StoreProvider, StoreState, SubmissionPlan
+from ..stores import ANOTHER_IN_REVIEW, Act, StoreProvider, StoreState, SubmissionPlan
 from ..verifying import first_contact, try_in_order
 from . import fields
 from .keys import check_api_key
-from .pages import CONSOLE
+from .notifications import is_signed_with, notified_of
+from .pages import CONSOLE, EXPEDITE
 from .words import NOTES_LIMIT, PLATFORM, SHARES
 
 if TYPE_CHECKING:
@@ -36,6 +37,12 @@ class AppStore(StoreProvider):
     has_release_type = True
     asks_about_encryption = True
     has_groups = True
+    tells_testers = ("beta_review", "tell_testers")
+    expedite_page = EXPEDITE
+    notifies_as = "app-store"
+    ends_with_news = ("not_in_testing", "build_missing", "build_processing", ANOTHER_IN_REVIEW)
+    is_signed_with = staticmethod(is_signed_with)
+    notified_of = staticmethod(notified_of)
     discovered = ("app_id",)
     discovered_about = "app_identifier"
 
@@ -164,8 +171,9 @@ class AppStore(StoreProvider):
     def _step(self, name: str, plan: SubmissionPlan) -> Step:
         from .acts import ACTS
         from .steps import STEPS
+        from .testflight import ASIDE
 
-        return {**STEPS, **ACTS}[name](self._app(), plan)
+        return {**STEPS, **ACTS, **ASIDE}[name](self._app(), plan)
 
     def _app(self) -> App:
         """The app with a client for one task. Its ID is looked up unless it is known."""

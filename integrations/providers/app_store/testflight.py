@@ -5,13 +5,19 @@ https://developer.apple.com/documentation/appstoreconnectapi/prerelease-versions
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
-from ..base import ProviderError
-from .errors import not_yet
+from ..base import Check, Level, ProviderError
+from ..stores import ANOTHER_IN_REVIEW, StepHeldUp, SubmissionPlan
+from .app import App
+from .client import Params
+from .errors import TOLD_BY_APPLE, not_yet
+from .pages import testflight_page
 from .resources import Resource
 from .step import References, Step
 from .texts import by_locale, differing, write
+from .words import PLATFORM
 
 # `externalBuildState` from the submission to beta review on.
 _IN_REVIEW = frozenset(
@@ -23,6 +29,8 @@ _IN_REVIEW = frozenset(
         "IN_BETA_TESTING",
     }
 )
+_AT_APPLE = ("WAITING_FOR_BETA_REVIEW", "IN_BETA_REVIEW")
+_UNTIL_TESTING = 300.0  # seconds between looks at a beta review, which takes a day
 INTERNAL_ONLY = "INTERNAL_ONLY"  # `buildAudienceType`
 
 
@@ -111,12 +119,118 @@ class BetaReview(GroupStep):
         build = self.build()
         if self._state(build) == "PROCESSING":
             raise not_yet("build_processing", f"Apple is still processing build {self.plan.build}.")
-        self.client.create("betaAppReviewSubmissions", build=("builds", build.id))
+        try:
+            self.client.create("betaAppReviewSubmissions", build=("builds", build.id))
+        except ProviderError as error:
+            if error.code != ANOTHER_IN_REVIEW:
+                raise
+            checks = list(others_in_review(self.app, self.plan))
+            raise (StepHeldUp(error, checks=checks) if checks else error) from None
         return {}
 
     def _state(self, build: Resource) -> str:
         detail = build.one("buildBetaDetail")
         return detail.text("externalBuildState") if detail else ""
+
+
+class TellTesters(GroupStep):
+    """Tells the testers of a build that they can get it, where Apple does not do so by itself.
+
+    Nothing shows afterwards that they were told, so a lost response cannot be told from a lost
+    request. https://developer.apple.com/documentation/appstoreconnectapi/build-beta-notifications
+    """
+
+    def find(self) -> References | None:
+        build = self.app.build(self.plan)
+        detail = build.one("buildBetaDetail") if build else None
+        if build is None or detail is None or build.get("expired") is True:
+            raise ProviderError.refused(
+                "build_gone",
+                f"Build {self.plan.build} cannot be tested any more.",
+                "Nobody was told of it.",
+            )
+        if detail.get("autoNotifyEnabled") is True:
+            return {}
+        if not any(map(is_external, self.groups())):
+            return {}  # TestFlight tells the team of each build
+        state = detail.text("externalBuildState")
+        if state == "BETA_REJECTED":
+            raise ProviderError.refused(
+                "beta_rejected",
+                f"Apple rejected build {self.plan.build} in beta review.",
+                "Read why in TestFlight, and upload another build.",
+            )
+        if state != "IN_BETA_TESTING":
+            raise not_yet(
+                "not_in_testing",
+                f"Testers cannot get build {self.plan.build} yet.",
+                seconds=_UNTIL_TESTING,
+            )
+        return None
+
+    def take(self) -> References:
+        try:
+            self.client.create("buildBetaNotifications", build=("builds", self.build().id))
+        except ProviderError as error:
+            if error.code != TOLD_BY_APPLE:
+                raise
+        return {}
+
+
+class ExpireOther(Step):
+    """Ends the beta review of another build of the version. Its testers lose it, so that only a
+    build that is still in review is expired."""
+
+    def find(self) -> References | None:
+        other = self._other()
+        return {} if other is None or other.get("expired") is True else None
+
+    def take(self) -> References:
+        other, number = self._other(), self.plan.other_build
+        detail = other.one("buildBetaDetail") if other else None
+        state = detail.text("externalBuildState") if detail else ""
+        if other is None or number == self.plan.build or state not in _AT_APPLE:
+            raise ProviderError.refused(
+                "not_in_review",
+                f"Build {number} is not in beta review any more, so it was not expired.",
+                "The submission goes on by itself.",
+            )
+        self.client.update(other, expired=True)
+        return {}
+
+    def _other(self) -> Resource | None:
+        return self.app.build(replace(self.plan, build=self.plan.other_build))
+
+
+def others_in_review(app: App, plan: SubmissionPlan) -> Iterator[Check]:
+    """Apple reviews one build of a version at a time: those that are in the way, and for whom."""
+    params: Params = {
+        "filter[app]": app.id,
+        "filter[preReleaseVersion.version]": plan.version,
+        "filter[preReleaseVersion.platform]": PLATFORM,
+        "filter[betaAppReviewSubmission.betaReviewState]": "WAITING_FOR_REVIEW,IN_REVIEW",
+        "fields[builds]": "version,betaGroups",
+        "fields[betaGroups]": "name",
+        "include": "betaGroups",
+        "limit[betaGroups]": 50,
+    }
+    for other in app.client.many("/v1/builds", params):
+        if (number := other.text("version")) == plan.build:
+            continue
+        names = ", ".join(sorted(group.text("name") for group in other.many("betaGroups")))
+        audience = f" for {names}" if names else ""
+        yield replace(
+            Check.failed(
+                "testers",
+                ANOTHER_IN_REVIEW,
+                f"Build {number} of this version is in beta review{audience}, and Apple reviews "
+                "one at a time.",
+                "The submission waits for it. To be faster, expire that build.",
+            ),
+            level=Level.WARNING,
+            subject=number,
+            url=testflight_page(app.id),
+        )
 
 
 def is_external(group: Resource) -> bool:
@@ -132,6 +246,8 @@ def missing_groups(names: Sequence[str], there: Iterable[Resource]) -> list[str]
     return [name for name in names if name not in known]
 
 
+# Beside the steps of a submission, which goes on meanwhile.
+ASIDE: Mapping[str, type[Step]] = {"tell_testers": TellTesters}
 STEPS: Mapping[str, type[Step]] = {
     "groups": Groups,
     "test_notes": TestNotes,

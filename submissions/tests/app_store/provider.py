@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
+from integrations.providers.app_store.notifications import is_signed_with, notified_of
 from integrations.providers.base import Check, Outcome, ProviderError
 from integrations.providers.stores import (
     UPLOAD,
@@ -25,6 +26,9 @@ class FakeStore(StoreProvider):
     picks_shares = True
     notes_limit = 20
     uploads = ".app"
+    notifies_as = "app-store"
+    is_signed_with = staticmethod(is_signed_with)
+    notified_of = staticmethod(notified_of)
     preflight_names: ClassVar[Mapping[str, Any]] = {"build": "Build", "contact": "Contact"}
 
     checks_found: ClassVar[list[Check]] = []

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ..pages import test_information_page, testflight_page
-from ..testflight import INTERNAL_ONLY, chosen, is_external, missing_groups
+from ..testflight import INTERNAL_ONLY, chosen, is_external, missing_groups, others_in_review
 from .about import missing_contact
 from .facts import Facts
-from .made import Checks, failed, warning
+from .made import Checks, failed
 
 _NAME = "testers"
 
@@ -38,7 +38,7 @@ def _external(facts: Facts) -> Checks:
             url=testflight_page(facts.app.id),
         )
     yield from _test_information(facts)
-    yield from _other_reviews(facts)
+    yield from others_in_review(facts.app, facts.plan)
 
 
 def _test_information(facts: Facts) -> Checks:
@@ -64,23 +64,3 @@ def _test_information(facts: Facts) -> Checks:
             "Enter both in TestFlight under Test Information.",
             url=url,
         )
-
-
-def _other_reviews(facts: Facts) -> Checks:
-    """Apple reviews one build of a version at a time."""
-    params = {
-        "filter[app]": facts.app.id,
-        "filter[preReleaseVersion.version]": facts.plan.version,
-        "filter[betaAppReviewSubmission.betaReviewState]": "WAITING_FOR_REVIEW,IN_REVIEW",
-        "fields[builds]": "version",
-    }
-    for other in facts.client.many("/v1/builds", params):
-        if other.text("version") != facts.plan.build:
-            yield warning(
-                _NAME,
-                "another_build_in_review",
-                f"Build {other.text('version')} of this version is in beta review, and Apple "
-                "reviews one at a time.",
-                "The submission waits for it. To be faster, expire that build in TestFlight.",
-                url=testflight_page(facts.app.id),
-            )

@@ -3,6 +3,7 @@ build 57 of 1.5.0 is processed."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -187,11 +188,17 @@ def tell(wire: Wire, *versions: Json, submissions: list[Json] | None = None) -> 
 
 
 def shots(*states: str) -> Reply:
+    return document([shots_of("APP_IPHONE_67", states)])
+
+
+def shots_of(device: str, states: Iterable[str]) -> Json:
     pictures = [
-        resource("appScreenshots", f"x{n}", assetDeliveryState={"state": state})
+        resource("appScreenshots", f"x{n}{state}", assetDeliveryState={"state": state})
         for n, state in enumerate(states)
     ]
-    return document([resource("appScreenshotSets", "ss", {"appScreenshots": pictures})])
+    made = resource("appScreenshotSets", device, {"appScreenshots": pictures})
+    made["attributes"]["screenshotDisplayType"] = device
+    return made
 
 
 def told(*versions: Json, submissions: list[Json] | None = None) -> dict[str, Script]:

@@ -1,13 +1,20 @@
 """What people and lost responses do meanwhile, and testers, against the stand-in over HTTP."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from integrations.providers.base import Outcome, ProviderError
-from integrations.providers.stores import Act, ReleaseType, StepRefused, SubmissionState
+from integrations.providers.stores import (
+    Act,
+    ReleaseType,
+    StepHeldUp,
+    StepRefused,
+    SubmissionState,
+)
 from sandbox import accounts
-from sandbox.apple import gaps, reviews
+from sandbox.apple import gaps, reviews, testflight
 
 from .chain import Chain
 
@@ -221,3 +228,61 @@ def test_another_version_in_review_is_in_the_way(sandbox, chain):
     assert set(later.problems()) == {"other_version_submitted", "other_submission"}
     with pytest.raises(ProviderError, match="cannot create a new version"):
         later.submit()
+
+
+def in_beta_review(sandbox):
+    """Two builds; 56 is in beta review, which 57 waits for."""
+    chain, other = (Chain(sandbox, build=n, groups=["Public beta"]) for n in ("57", "56"))
+    for one in (other, chain):
+        one.upload()
+        one.run("encryption")
+        one.run("groups")
+    other.run("beta_review")
+    return chain, other
+
+
+def test_the_build_in_the_way_of_a_beta_review_is_expired_once(sandbox):
+    chain, _other = in_beta_review(sandbox)
+    found = chain.problems()["another_build_in_review"]
+    assert found.subject == "56"
+    assert "Build 56 of this version is in beta review for " in found.message
+    assert "Public beta" in found.message
+    with pytest.raises(StepHeldUp) as held_up:
+        chain.store().take_step("beta_review", chain.plan)
+    assert [check.subject for check in held_up.value.checks] == ["56"]
+    chain.plan = replace(chain.plan, other_build="56")
+    given = {"provider": "app_store", "method": "PATCH", "path": "/v1/builds/*", "count": 1}
+    sandbox.state.faults.add("drop_after", **given)
+    assert chain.run("expire")
+    assert not chain.run("expire")
+    assert "another_build_in_review" not in chain.problems()
+    assert chain.run("beta_review")
+
+
+def test_only_a_build_that_is_in_review_is_expired(sandbox):
+    chain, other = in_beta_review(sandbox)
+    for number in ("57", "56"):
+        if number == "56":
+            review = other.apple.records.all("betaAppReviewSubmissions")[0]
+            testflight.rule(other.apple, review, "APPROVED")
+        chain.plan = replace(chain.plan, other_build=number)
+        with pytest.raises(ProviderError) as refused:
+            chain.store().take_step("expire", chain.plan)
+        assert refused.value.code == "not_in_review"
+    assert not any(build["expired"] for build in other.apple.records.all("builds"))
+
+
+def test_testers_are_told_when_they_can_get_the_build(sandbox):
+    chain, first = in_beta_review(sandbox)
+    with pytest.raises(ProviderError) as early:
+        first.store().find_step("tell_testers", first.plan)
+    assert (early.value.code, early.value.outcome) == ("not_in_testing", Outcome.NOT_YET)
+    review = first.apple.records.all("betaAppReviewSubmissions")[0]
+    testflight.rule(first.apple, review, "APPROVED")
+    assert first.run("tell_testers")
+    assert first.count("beta.notified", number="56") == 1
+    for detail in chain.apple.records.all("buildBetaDetails"):
+        detail.attributes["autoNotifyEnabled"] = True
+    assert not first.run("tell_testers")
+    assert first.store().take_step("tell_testers", first.plan) == {}
+    assert first.count("beta.notified", number="56") == 1

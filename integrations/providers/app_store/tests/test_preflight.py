@@ -348,3 +348,56 @@ def test_an_unknown_app_id_is_looked_up(wire):
     wire.routes["/v1/apps"] = document([])
     [check] = make(app_id="").preflight(plan())
     assert check.code == "app_not_visible"
+
+
+def in_languages(wire, pictures):
+    """`pictures`: for each language the states of the pictures of each device."""
+    answers.tell(wire, answers.version())
+    listed = []
+    for locale, devices in pictures.items():
+        text = answers.localization(locale, "Faster.")
+        sets = [answers.shots_of(device, states) for device, states in devices.items()]
+        listed.append({**text, "relationships": {"appScreenshotSets": {"data": sets}}})
+        wire.routes[f"/v1/appStoreVersionLocalizations/l-{locale}/appScreenshotSets"] = document(
+            sets
+        )
+    wire.routes[answers.localizations_of("1.5.0")] = document(listed)
+
+
+def shots_found():
+    return {(c.code, c.subject): c for c in checks(notes={}) if c.name == "screenshots"}
+
+
+IPHONE, IPAD = "APP_IPHONE_67", "APP_IPAD_PRO_3GEN_129"
+
+
+def test_screenshots_of_every_language_and_device_are_looked_at(wire):
+    in_languages(
+        wire,
+        {
+            "en-US": {IPHONE: ["COMPLETE"], IPAD: ["COMPLETE"]},
+            "de-DE": {IPHONE: ["FAILED"]},
+            "fr-FR": {IPHONE: ["UPLOAD_COMPLETE"], IPAD: ["COMPLETE"]},
+            "it-IT": {},
+        },
+    )
+    seen = shots_found()
+    assert set(seen) == {
+        ("screenshots_failed", "de-DE"),
+        ("screenshots_of_first_language", "de-DE"),
+        ("screenshots_processing", "fr-FR"),
+        ("ok", ""),
+    }
+    assert "iPhone" in seen["screenshots_failed", "de-DE"].message
+    assert "iPad 13″" in seen["screenshots_of_first_language", "de-DE"].message
+    assert seen["screenshots_processing", "fr-FR"].is_temporary
+    assert seen["ok", ""].message.endswith("it-IT")
+
+
+def test_the_looks_at_screenshots_are_bounded(wire):
+    many = {f"x{n:02}-XX": {IPHONE: ["COMPLETE"]} for n in range(40)}
+    in_languages(wire, {"en-US": {IPHONE: ["COMPLETE"]}, **many})
+    seen = shots_found()
+    assert len([one for one in wire.seen if one.path.endswith("/appScreenshotSets")]) == 12
+    assert set(seen) == {("not_testable", "")}
+    assert "29 more languages" in seen["not_testable", ""].message
