@@ -139,6 +139,18 @@ def open_artifact(*, build: Build, key: str, actor: User) -> OpenArtifact | str:
     return OpenArtifact(names[key], parts)
 
 
+def fetch(*, tenant_id: str, build_id: str, place: str) -> Download:
+    """Open an artifact for delivr itself (network); the caller closes it. Raises ProviderError."""
+    build = (
+        Build.objects.for_tenant(tenant_id)
+        .select_related("release_pipeline__pipeline")
+        .get(pk=build_id)
+    )
+    provider: Any = ci_of(build)
+    opened: Download = provider.artifact(build.handle, build.artifacts[int(place)]["url"])
+    return opened
+
+
 def _link_to(build: Build, key: str) -> str:
     try:
         address: str = ci_of(build).artifact_address(key)

@@ -19,7 +19,7 @@ from releases.models import IN_STORES, Release, ReleaseStatus, ReleaseTarget
 from releases.wording import web_address
 from submissions.effects import ACT_NAMES
 from submissions.health.shown import HEALTH, HealthLines, health_of
-from submissions.models import MAY_BE_FOLLOWED, Submission, SubmissionEvent, store_of
+from submissions.models import Submission, SubmissionEvent, store_of
 from submissions.operations import must_wait, refusal_of, share_after
 from submissions.plans import is_built, takes_submissions
 
@@ -150,7 +150,7 @@ def _card(
     if row is not None:
         row.release, row.target = release, target
     preflight = getattr(part, "preflight", None)
-    may_follow = row is None or row.state in MAY_BE_FOLLOWED
+    may_follow = row is None or row.may_be_followed
     return StoreCard(
         target_id=target.pk,
         name=str(target),

@@ -20,12 +20,15 @@ from delivr.effects import clock
 from delivr.effects.handlers import EffectHandler, Postpone, Unneeded
 from delivr.effects.models import Effect, EffectQuerySet, EffectState
 from delivr.effects.operations import create_effect
+from delivr.effects.runner import keep_lease
 from delivr.failures import Outcome, ProviderError
 from integrations.models import TargetIntegration
 from integrations.providers.base import Check
 from integrations.providers.registry import provider_for
 from integrations.providers.stores import (
+    UPLOAD,
     Act,
+    BuildFile,
     StepRefused,
     StoreProvider,
     SubmissionPlan,
@@ -33,7 +36,8 @@ from integrations.providers.stores import (
 )
 from releases.models import ReleaseStatus
 from releases.of_effects import connection_of
-from submissions.locks import RETRY_DELAY, locked
+from submissions.files import open_file
+from submissions.locks import RETRY_DELAY, keep, locked
 from submissions.models import Submission, store_of
 from submissions.preflight import blockers_words, passes_by_itself, stops, store_checks
 from submissions.states import (
@@ -138,10 +142,14 @@ class TakeStep(InStore):
     """One step of a submission; the next one follows when it is done."""
 
     def send(self, effect: Effect) -> dict[str, Any]:
+        row = submission_of(effect)
+        if effect.payload["step"] == UPLOAD and not effect.result:
+            with _declined(effect, StepRefused):
+                found = provider_of(effect).upload(row.plan, _file_of(row, effect))
+            return {"references": dict(found), "wasDone": False}
         if effect.payload["step"] != PREFLIGHT:
             with _declined(effect, StepRefused):
                 return super().send(effect)
-        row = submission_of(effect)
         checks = list(provider_of(effect).preflight(row.plan))
         store_checks(row.release_target, checks)
         if any(map(stops, checks)):
@@ -201,6 +209,15 @@ class TakeStep(InStore):
             raise ValidationError({"state": [_("Another submission replaced it.")]})
         row.message = row.hint = ""
         set_state(row, SubmissionState.DRAFT, cause=effect.pk)
+
+
+def _file_of(row: Submission, effect: Effect) -> BuildFile:
+    """The file of the build that is to be uploaded. Each piece holds lease and lock for longer."""
+    return BuildFile(
+        name=row.file["name"],
+        open=lambda: open_file(row),
+        may_go_on=lambda: keep() and keep_lease(effect),
+    )
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from delivr.failures import Conflict
 from delivr.tenants.models import User
 from integrations.providers.stores import ReleaseType
 from releases.models import ReleaseTarget
+from submissions.files import uploadable
 from submissions.health.forms import Trial, rule_forms, try_rules
 from submissions.health.wishes import RuleWish, rule_errors, sources_of
 from submissions.models import Submission, store_of
@@ -30,6 +31,11 @@ _ANSWERS = [("", _("Not answered here")), ("no", _("No")), ("yes", _("Yes"))]
 
 class SubmissionForm(forms.Form):
     store_build = forms.CharField(label=_("Build"), max_length=40)
+    artifact = forms.ChoiceField(
+        label=_("Bundle"),
+        required=False,
+        help_text=_("delivr uploads a file only if the store does not have this build yet."),
+    )
     track = forms.CharField(label=_("Track"), max_length=60, required=False)
     shares = forms.CharField(
         label=_("Staged roll-out"),
@@ -75,10 +81,16 @@ class SubmissionForm(forms.Form):
         self.part, store = part, store_of(part.target)
         self.rules = rule_forms(part.target, data)
         self.fields["store_build"].initial = built_number(part)
+        files = uploadable(part)
+        self.fields["artifact"].choices = [  # type: ignore[attr-defined] # a ChoiceField's
+            ("", gettext("%(store)s already has it") % {"store": store.label}),
+            *((file.name, gettext("Upload %(file)s") % {"file": file.title}) for file in files),
+        ]
         self.fields["track"].initial = next(iter(store.tracks), "")
         self.fields["shares"].initial = DEFAULT_SHARES
         self.fields["is_phased"].initial = True
         unknown = {
+            "artifact": not files,
             "track": not store.tracks,
             "shares": not store.picks_shares,
             "is_phased": not store.fixed_shares,

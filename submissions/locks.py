@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import timedelta
 
 from django.db.models import F, Q
@@ -20,6 +21,7 @@ LONGEST = timedelta(seconds=60)
 ONE_CALL = CALL + MARGIN  # for who only reads
 RETRY_DELAY = timedelta(seconds=2)
 WANTED = timedelta(seconds=15)  # longer than it takes who wants it first to try again
+_held: ContextVar[tuple[str, int] | None] = ContextVar("held", default=None)
 
 
 @contextmanager
@@ -33,10 +35,25 @@ def locked(key: str, *, goes_first: bool = False, longest: timedelta = LONGEST) 
     token = _take(key, longest, goes_first=goes_first)
     if token is None:
         raise Postpone(RETRY_DELAY)
+    before = _held.set((key, token))
     try:
         yield
     finally:
+        _held.reset(before)
         StoreLock.objects.filter(key=key, token=token).update(held_until=None)
+
+
+def keep() -> bool:
+    """Hold the lock that surrounds this call for longer. False if somebody wants to do something
+    that goes first, or has it already: then let go of it soon."""
+    held = _held.get()
+    if held is None:
+        return True  # the store has no lock
+    key, token = held
+    now = clock.now()
+    ours = StoreLock.objects.filter(key=key, token=token, held_until__gt=now)
+    unwanted = ours.filter(Q(wanted_until=None) | Q(wanted_until__lte=now))
+    return bool(unwanted.update(held_until=now + LONGEST))
 
 
 def _take(key: str, longest: timedelta, *, goes_first: bool) -> int | None:

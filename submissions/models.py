@@ -34,8 +34,7 @@ if TYPE_CHECKING:
 STATE_CHOICES = [(state.value, state.value) for state in SubmissionState]
 # Nothing more can happen to it in the store.
 ENDED = (SubmissionState.WITHDRAWN, SubmissionState.REPLACED)
-# The store does not have it, or not any more, or refused it: another one may follow.
-MAY_BE_FOLLOWED = (*ENDED, SubmissionState.REJECTED, SubmissionState.FAILED)
+_MAY_BE_FOLLOWED = (*ENDED, SubmissionState.REJECTED, SubmissionState.FAILED)
 
 
 def store_of(target: TargetIntegration) -> type[StoreProvider]:
@@ -106,6 +105,8 @@ class Submission(TenantOwned):
     shares = models.JSONField(default=list, blank=True)  # percentages
     notes = models.JSONField(default=dict, blank=True)  # by locale
     uses_encryption = models.BooleanField(null=True, blank=True)
+    # A file of a build, which is uploaded if the store does not have it: see `submissions.files`.
+    file = models.JSONField(default=dict, blank=True)
     references = models.JSONField(default=dict, blank=True)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
@@ -171,6 +172,12 @@ class Submission(TenantOwned):
         return f"{self.release} → {self.target}"
 
     @property
+    def may_be_followed(self) -> bool:
+        """By another one: the store does not have it, or not any more, or refused it."""
+        is_stuck = self.state == SubmissionState.NEEDS_PERSON and self.submitted_at is None
+        return is_stuck or self.state in _MAY_BE_FOLLOWED
+
+    @property
     def plan(self) -> SubmissionPlan:
         """What the store is asked for now."""
         shares = [float(share) for share in self.shares]
@@ -188,6 +195,7 @@ class Submission(TenantOwned):
             notes=dict(self.notes),
             uses_encryption=self.uses_encryption,
             references=dict(self.references),
+            file=self.file.get("name", ""),
         )
 
     @property

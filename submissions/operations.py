@@ -19,7 +19,7 @@ from releases.models import Release, ReleaseStatus, ReleaseTarget
 from releases.operations import lock_release
 from submissions.effects import PREFLIGHT, URGENT, create_act, create_step, open_effects
 from submissions.health.wishes import rules_from
-from submissions.models import MAY_BE_FOLLOWED, RolloutRule, Submission, store_of
+from submissions.models import RolloutRule, Submission, store_of
 from submissions.plans import Errors, Wishes, draft, errors_in, is_built, takes_submissions
 from submissions.states import lock_submission, note, set_state
 
@@ -89,7 +89,7 @@ def _replace_earlier(part: ReleaseTarget) -> None:
     before = part.submissions.select_for_update().filter(is_current=True).first()
     if before is None:
         return
-    if before.state not in MAY_BE_FOLLOWED:
+    if not before.may_be_followed:
         words = _("%(name)s was already submitted. Withdraw that first.") % {"name": part.target}
         raise Conflict("already_submitted", words)
     before.is_current, before.read_at = False, None

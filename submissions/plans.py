@@ -16,6 +16,7 @@ from integrations.models import TargetIntegration
 from integrations.providers.ci import BuildStatus
 from integrations.providers.stores import ReleaseType, StoreProvider
 from releases.models import Release, ReleaseStatus, ReleaseTarget
+from submissions.files import find_file, uploadable
 from submissions.health.wishes import RuleWish, rule_errors, sources_of
 from submissions.models import Preflight, Submission, store_of
 
@@ -43,6 +44,7 @@ class Wishes:
     notes: Mapping[str, str] = field(default_factory=dict)
     uses_encryption: bool | None = None
     rollout_rules: Sequence[RuleWish] = ()
+    artifact: str = ""  # the name of a build's file that is to be uploaded
 
 
 NO_WISHES = Wishes()
@@ -51,12 +53,13 @@ NO_WISHES = Wishes()
 def draft(part: ReleaseTarget, wishes: Wishes = NO_WISHES) -> Submission:
     """The submission of a release's target, not saved."""
     store = store_of(part.target)
+    build = wishes.store_build.strip() or built_number(part)
     return Submission(
         tenant_id=part.tenant_id,
         release=part.release,
         release_target=part,
         target=part.target,
-        store_build=wishes.store_build.strip() or built_number(part),
+        store_build=build,
         track=wishes.track.strip() or next(iter(store.tracks), ""),
         testflight_groups=list(wishes.testflight_groups),
         release_type=wishes.release_type or ReleaseType.MANUAL,
@@ -65,6 +68,7 @@ def draft(part: ReleaseTarget, wishes: Wishes = NO_WISHES) -> Submission:
         shares=list(wishes.shares),
         notes={locale: text.strip() for locale, text in wishes.notes.items() if text.strip()},
         uses_encryption=wishes.uses_encryption,
+        file=find_file(part, name=wishes.artifact, number=build) if wishes.artifact else {},
     )
 
 
@@ -92,6 +96,7 @@ def errors_in(wishes: Wishes, submission: Submission) -> Errors:
     found: Errors = {}
     for name, words in (
         *_build_errors(submission),
+        *_file_errors(submission, wishes),
         *_place_errors(store, wishes),
         *_time_errors(store, wishes),
         *_share_errors(store, wishes),
@@ -109,6 +114,18 @@ def _build_errors(submission: Submission) -> list[tuple[str, str]]:
     if not _BUILD.fullmatch(submission.store_build):
         return [("store_build", _("This is not a build number, like 245 or 1.5.0.245."))]
     return []
+
+
+def _file_errors(submission: Submission, wishes: Wishes) -> list[tuple[str, str]]:
+    if not wishes.artifact or submission.file:
+        return []
+    store = store_of(submission.target)
+    if not store.uploads:
+        words = _("delivr does not upload builds to %(store)s: let the CI server do it.")
+        return [("artifact", words % {"store": store.label})]
+    names = ", ".join(file.name for file in uploadable(submission.release_target))
+    words = _("The newest build has no such file that can be uploaded. It has: %(names)s.")
+    return [("artifact", words % {"names": names or _("none")})]
 
 
 def _place_errors(store: type[StoreProvider], wishes: Wishes) -> list[tuple[str, str]]:

@@ -140,6 +140,7 @@ class NewSubmissionSerializer(serializers.Serializer[Any]):
         source="testflight_groups", child=serializers.CharField(max_length=100), required=False
     )
     storeBuild = StoreBuildSerializer(source="store_build", required=False)
+    artifact = serializers.CharField(max_length=255, required=False)
     releaseType = serializers.ChoiceField(
         [kind.value for kind in ReleaseType], source="release_type", required=False
     )
@@ -166,6 +167,7 @@ class SubmissionSerializer(serializers.ModelSerializer[Submission]):
     targetId = serializers.CharField(source="target_id")
     state = serializers.ChoiceField([state.value for state in SubmissionState])
     storeBuild = serializers.CharField(source="store_build")
+    artifact = serializers.SerializerMethodField()
     testflightGroups = serializers.ListField(
         source="testflight_groups", child=serializers.CharField()
     )
@@ -197,6 +199,7 @@ class SubmissionSerializer(serializers.ModelSerializer[Submission]):
             "storeState",
             "storeUrl",
             "storeBuild",
+            "artifact",
             "track",
             "testflightGroups",
             "releaseType",
@@ -216,6 +219,9 @@ class SubmissionSerializer(serializers.ModelSerializer[Submission]):
             "submittedAt",
             "changedAt",
         ]
+
+    def get_artifact(self, row: Submission) -> str:
+        return str(row.file.get("name", ""))
 
     @extend_schema_field(OutsideChangeSerializer(many=True))
     def get_changedOutside(self, row: Submission) -> Any:

@@ -57,6 +57,15 @@ def slots(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(artifacts, "_slots", artifacts._Slots())
 
 
+def test_delivr_itself_opens_an_artifact_of_the_workspace(built: Build, tenant: Any) -> None:
+    where = {"build_id": built.pk, "place": "0"}
+    opened = artifacts.fetch(tenant_id=tenant.pk, **where)
+    assert b"".join(opened) == CONTENT
+    opened.close()
+    with pytest.raises(Build.DoesNotExist):
+        artifacts.fetch(tenant_id="another", **where)
+
+
 def test_member_downloads_what_jenkins_keeps(built: Build, member: Client) -> None:
     answer: Any = member.get(address(built))
     assert answer.status_code == 200

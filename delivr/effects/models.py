@@ -163,7 +163,7 @@ class IntegrationHealth(TenantOwned):
 
     def blocked_until(self, now: datetime) -> datetime | None:
         """When the next call may be made; None if now."""
-        bounds = (self.open_until, self.probe_until, self.rate_limited_until)
+        bounds = (self.open_until, self.probe_until, self.asked_to_wait_until(now))
         return max((t for t in bounds if t and t > now), default=None)
 
     def asked_to_wait_until(self, now: datetime) -> datetime | None:

@@ -66,6 +66,17 @@ def run_effect(effect_id: str) -> None:
             Attempt(effect, handler_for(effect.kind)).run()
 
 
+def keep_lease(effect: Effect) -> bool:
+    """Lease the effect for as long again as at first, in the midst of a call that takes minutes.
+    False if another worker has taken it over: then end without another request."""
+    now = clock.now()
+    ours = Effect.objects.filter(
+        pk=effect.pk, state=EffectState.LEASED, lease_token=effect.lease_token, lease_until__gt=now
+    )
+    # An answer that is lost from here on may show up in the store that much later.
+    return bool(ours.update(lease_until=now + LEASE, dispatched_at=now))
+
+
 @transaction.atomic
 def claim(effect_id: str) -> Effect | None:
     """Take the lease by one conditional UPDATE; None if it is not due or may not be sent now."""

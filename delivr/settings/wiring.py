@@ -102,6 +102,8 @@ METRICS = [
 ]
 # Called with a release, its effects and the time: the cards of its page that show it in the stores.
 STORE_CARDS = "submissions.card.store_cards"
+# Called with a tenant's id, a build's id and the place of a file among its artifacts: opens it.
+OPEN_ARTIFACT = "builds.artifacts.fetch"
 # Called with a release whose builds have all become complete, within that transaction.
 BUILDS_COMPLETE = "submissions.preflight.ask"
 # Called with a connection; names the unfinished releases that use it.

@@ -12,12 +12,17 @@ from __future__ import annotations
 
 import enum
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .base import Check, Outcome, Provider, ProviderError
+
+if TYPE_CHECKING:
+    from delivr.outbound import Download
+
+UPLOAD = "upload"  # the step that first uploads a file of the build, where a person asked for it
 
 
 class SubmissionState(enum.StrEnum):
@@ -73,6 +78,7 @@ class SubmissionPlan:
     code on Android. `shares` are the percentages of a staged roll-out in order; `share` is the one
     that is wanted now, None for all users. An empty `track` is the store's default; empty `notes`
     keep what the store has. `uses_encryption` is what a person declared; None if nobody was asked.
+    `file` is the name of a file of the build that is to be uploaded, unless the store has it.
     """
 
     version: str
@@ -87,6 +93,20 @@ class SubmissionPlan:
     notes: Mapping[str, str] = field(default_factory=dict)  # by locale
     uses_encryption: bool | None = None
     references: Mapping[str, str] = field(default_factory=dict)
+    file: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuildFile:
+    """A file of a build on its CI server.
+
+    `open` opens it (network); the caller closes it. `may_go_on` is asked before each piece is
+    passed on, and False if that has to end now, because of something more urgent.
+    """
+
+    name: str
+    open: Callable[[], Download]
+    may_go_on: Callable[[], bool]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +154,7 @@ class StoreProvider(Provider):
     has_release_type: ClassVar[bool] = False
     asks_about_encryption: ClassVar[bool] = False
     has_groups: ClassVar[bool] = False  # of testers
+    uploads: ClassVar[str] = ""  # how names of files end that can be uploaded, such as ".aab"
 
     @staticmethod
     @abstractmethod
@@ -170,6 +191,11 @@ class StoreProvider(Provider):
     def take_step(self, step: str, plan: SubmissionPlan) -> Mapping[str, str]:
         """Do it (network); returns its references. Raises ProviderError: NOT_YET while the store is
         not ready for it."""
+
+    def upload(self, plan: SubmissionPlan, file: BuildFile) -> Mapping[str, str]:
+        """The step UPLOAD (network): `take_step` for a build whose file the store may not have yet.
+        It takes minutes. Not called if `uploads` is "". Raises ProviderError."""
+        raise NotImplementedError
 
     @abstractmethod
     def read_submission(self, plan: SubmissionPlan) -> StoreState:

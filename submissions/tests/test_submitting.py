@@ -182,6 +182,15 @@ def test_a_step_that_fails_for_good_can_be_tried_again(
     assert fresh(row).state == "WAITING_FOR_REVIEW"
 
 
+def test_a_step_that_cannot_be_tried_any_more_fails(
+    submitted: Submission, store: type[FakeStore]
+) -> None:
+    step = effects_of(submitted)[0]
+    Effect.objects.filter(pk=step.pk).update(expires_at=clock.now())
+    run_effect(step.pk)
+    assert fresh(submitted).state == "FAILED"
+
+
 def test_a_failed_submission_can_be_followed_by_another(
     submitted: Submission, store: type[FakeStore], setup: Setup, release: Release
 ) -> None:

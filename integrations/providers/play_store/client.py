@@ -29,6 +29,7 @@ from ..http import (
 )
 from .refusals import KEY_HINT, LABEL, error_from
 
+PIECE_SECONDS = 12.0  # for one piece of an upload
 _SCOPE = "https://www.googleapis.com/auth/androidpublisher"
 
 
@@ -101,6 +102,7 @@ class PlayClient:
     def __init__(self, info: Mapping[str, Any], *, deadline: float) -> None:
         self.secrets = (str(info.get("private_key", "")),)
         self._info = info
+        self._deadline = deadline
         self._budget = Budget(LABEL, deadline)
         self._token = ""
 
@@ -147,6 +149,51 @@ class PlayClient:
     def put(self, path: str, document: Mapping[str, Any]) -> dict[str, Any]:
         return self._call("PUT", path, json=document)
 
+    def begin_upload(self, path: str) -> str:
+        """Where the pieces of a file go. Only an address of the API itself is accepted, since it
+        gets the token."""
+        return guarded(LABEL, lambda: self._begin_upload(path))
+
+    def _begin_upload(self, path: str) -> str:
+        base = self.address().rstrip("/")
+        url = f"{base}/upload{path}?uploadType=resumable"
+        kind = {"X-Upload-Content-Type": "application/octet-stream"}
+        answer = self._send("POST", url, headers=kind)
+        if answer.status_code != 200:
+            raise error_from(answer, secrets=self.secrets, in_edit=True)
+        location = answer.headers.get("Location", "")
+        if not location.startswith(f"{base}/"):
+            raise garbage(LABEL)
+        return location
+
+    def send_piece(self, url: str, piece: bytes, place: str) -> requests.Response:
+        """A piece of an upload, in time of its own: the response has the status 200, or 308 while
+        pieces are missing."""
+        return guarded(LABEL, lambda: self._send_piece(url, piece, place))
+
+    def _send_piece(self, url: str, piece: bytes, place: str) -> requests.Response:
+        self._budget = Budget(LABEL, PIECE_SECONDS)
+        headers = {"Content-Range": place, "Content-Length": str(len(piece))}
+        # An unfinished upload is answered with 308, which leads nowhere.
+        answer = self._send("PUT", url, headers=headers, data=piece, keep_redirects=True)
+        if answer.status_code in (404, 410):
+            raise ProviderError(
+                "upload_lost",
+                f"{LABEL} does not know the upload any more.",
+                "delivr begins it again.",
+                outcome=Outcome.NOT_SENT,
+            )
+        if answer.status_code not in (200, 308):
+            raise error_from(answer, secrets=self.secrets, in_edit=True)
+        return answer
+
+    def renew(self) -> None:
+        """A whole budget of time for what follows a long upload."""
+        self._budget = Budget(LABEL, self._deadline)
+
+    def object_of(self, answer: requests.Response) -> dict[str, Any]:
+        return json_object(answer, LABEL)
+
     def delete(self, path: str) -> None:
         self._call("DELETE", path)
 
@@ -154,18 +201,26 @@ class PlayClient:
         return guarded(LABEL, lambda: self._request(method, path, **arguments))
 
     def _request(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
-        with outbound.session(deadline=self._budget.left()) as session:
-            answer = session.request(
-                method,
-                f"{self.address().rstrip('/')}{path}",
-                headers={"Authorization": f"Bearer {self._token}"},
-                **arguments,
-            )
+        answer = self._send(method, f"{self.address().rstrip('/')}{path}", **arguments)
         if method == "DELETE" and answer.status_code in (200, 204):  # without a body
             return {}
         if answer.status_code != 200:
             raise error_from(answer, secrets=self.secrets, in_edit="/edits" in path)
         return json_object(answer, LABEL)
+
+    def _send(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        keep_redirects: bool = False,
+        **arguments: Any,
+    ) -> requests.Response:
+        signed = {**(headers or {}), "Authorization": f"Bearer {self._token}"}
+        left = self._budget.left()
+        with outbound.session(deadline=left, keep_redirects=keep_redirects) as session:
+            return session.request(method, url, headers=signed, **arguments)
 
 
 def _refused(error: RefreshError | None) -> ProviderError:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from ..base import Outcome, ProviderError
 from ..http import before_effect, dicts, garbage
-from ..stores import Act, SubmissionPlan
+from ..stores import Act, BuildFile, SubmissionPlan
 from .refusals import EDIT_GONE, LABEL
 from .releases import (
     Goal,
@@ -34,6 +34,7 @@ from .releases import (
     with_code,
     with_countries,
 )
+from .uploads import hash_of, upload
 
 if TYPE_CHECKING:
     from .client import PlayClient
@@ -49,14 +50,23 @@ class Edit:
         if not self.id:
             raise garbage(LABEL)
         self._client = app.client
-        self._path = f"{app.path}/edits/{quote(self.id, safe='')}"
+        self.path = f"{app.path}/edits/{quote(self.id, safe='')}"
         self._is_over = False
 
     def tracks(self) -> dict[str, list[Release]]:
-        found = dicts(self._client.get(f"{self._path}/tracks").get("tracks"))
+        found = dicts(self._client.get(f"{self.path}/tracks").get("tracks"))
         return {
             str(track.get("track")): [Release.from_json(r) for r in dicts(track.get("releases"))]
             for track in found
+        }
+
+    def bundles(self) -> dict[int, str]:
+        """The SHA-256 of each uploaded bundle that is not deleted, by its version code."""
+        found = dicts(self._client.get(f"{self.path}/bundles").get("bundles"))
+        return {
+            code: str(item.get("sha256"))
+            for item in found
+            for code in numbers([item.get("versionCode")])
         }
 
     def version_codes(self) -> frozenset[int]:
@@ -66,17 +76,17 @@ class Edit:
             for kind in ("bundles", "apks")
             for code in numbers(
                 item.get("versionCode")
-                for item in dicts(self._client.get(f"{self._path}/{kind}").get(kind))
+                for item in dicts(self._client.get(f"{self.path}/{kind}").get(kind))
             )
         )
 
     def put(self, track: str, releases: Sequence[Mapping[str, Any]]) -> None:
         document = {"track": track, "releases": releases}
-        self._client.put(f"{self._path}/tracks/{quote(track, safe='')}", document)
+        self._client.put(f"{self.path}/tracks/{quote(track, safe='')}", document)
 
     def validate(self) -> None:
         """A dry run of `commit`, which raises its errors."""
-        self._client.post(f"{self._path}:validate")
+        self._client.post(f"{self.path}:validate")
 
     def commit(self) -> None:
         """By default Google would cancel a review that is in progress; an error is asked for.
@@ -84,14 +94,14 @@ class Edit:
         `changesNotSentForReview` is left out: without it, changes are sent for review, or Google
         says that a person has to.
         """
-        self._client.post(f"{self._path}:commit", changesInReviewBehavior="ERROR_IF_IN_REVIEW")
+        self._client.post(f"{self.path}:commit", changesInReviewBehavior="ERROR_IF_IN_REVIEW")
         self._is_over = True
 
     def discard(self) -> None:
         """Also after a commit whose answer was lost, so that it is not carried out later."""
         if not self._is_over:
             with contextlib.suppress(ProviderError):
-                self._client.delete(self._path)
+                self._client.delete(self.path)
 
 
 class App:
@@ -167,7 +177,8 @@ class Step:
             return None
         return self._references(current.status, current.fraction)
 
-    def take(self) -> Mapping[str, str]:
+    def take(self, file: BuildFile | None = None) -> Mapping[str, str]:
+        """`file` is the bundle to upload first, unless Google has it."""
         summaries = self._app.summaries(self._track)
         listed = next((s for s in summaries if self._code in s.codes), None)
         if listed is not None and self._was_sent(listed):
@@ -175,7 +186,7 @@ class Step:
         if self._name != "promote":
             self._check_is_published(listed)
         is_rejected = listed is not None and listed.state == "NOT_APPROVED"
-        return again_if_gone(lambda: self._change(is_rejected=is_rejected))
+        return again_if_gone(lambda: self._change(file, is_rejected=is_rejected))
 
     def _was_sent(self, listed: Summary) -> bool:
         """It waits for Google or a person: sending it again would change nothing, or start its
@@ -198,13 +209,15 @@ class Step:
                 "Wait for its review, or see Play Console > Publishing overview.",
             )
 
-    def _change(self, *, is_rejected: bool) -> Mapping[str, str]:
+    def _change(self, file: BuildFile | None, *, is_rejected: bool) -> Mapping[str, str]:
         """What was rejected is sent again although the track already has it."""
         with self._app.edit() as edit:
             tracks = before_effect(LABEL, edit.tracks)
             current = with_code(tracks.get(self._track, []), self._code)
             if current and not is_rejected and is_reached(self._name, self._plan, current):
                 return self._references(current.status, current.fraction)
+            if file is not None:
+                before_effect(LABEL, lambda: self._bring(edit, file))
             wanted = before_effect(LABEL, lambda: self.try_in(edit, tracks))
             edit.commit()
         before = f"{current.status} {current.fraction or ''}".strip() if current else "absent"
@@ -213,6 +226,28 @@ class Step:
             "before": before,
             **countries(current),
         }
+
+    def _bring(self, edit: Edit, file: BuildFile) -> None:
+        """Upload the bundle into the edit. If Google has one of this version code, it has to be the
+        same: an earlier upload by whomever."""
+        hashes = edit.bundles()
+        if self._code not in hashes:
+            code, _hash = upload(self._app.client, f"{edit.path}/bundles", file)
+            if code != self._code:
+                raise ProviderError.refused(
+                    "other_version_code",
+                    f"{file.name} has the version code {code}, not {self._code}.",
+                    f"Submit it with the build {code}, or choose another build's file.",
+                )
+        elif hashes[self._code] != hash_of(file):
+            raise ProviderError.refused(
+                "other_bundle",
+                f"Google Play has another bundle with the version code {self._code} than "
+                f"{file.name}.",
+                "Submit the one that it has, without an upload, or build again with a higher "
+                "version code.",
+            )
+        self._app.client.renew()
 
     def try_in(self, edit: Edit, tracks: Mapping[str, Sequence[Release]]) -> Goal:
         """Everything but the commit."""

@@ -97,8 +97,11 @@ class Preflight:
             tracks = before_effect(LABEL, edit.tracks)
             self._tracks = tuple(name for name, releases in tracks.items() if releases)
             has_build = any(with_code(releases, code) for releases in tracks.values())
-            found = list(_build(edit, code, has_build=has_build))
+            found = list(_build(edit, code, has_build=has_build, file=self._plan.file))
             found += _track(tracks.get(self._track, []), code)
+            if any(check.code == TO_UPLOAD for check in found):
+                words = "Google checks the change when the bundle is uploaded."
+                return [*found, Check.untested("validation", words)]
             if reason := self._needless(found, with_code(tracks.get(self._track, []), code)):
                 return [*found, Check.untested("validation", reason)]
             return found + list(self._validation(edit, tracks))
@@ -138,6 +141,7 @@ _WAITING = {
         "Publish it in Play Console > Publishing overview, or switch managed publishing off.",
     ),
 }
+TO_UPLOAD = "to_upload"
 _HOPELESS = ("version_code_unknown", "superseded", "rollout_in_the_way")
 
 
@@ -178,10 +182,13 @@ def _note(locale: str, text: str) -> Iterator[Check]:
         )
 
 
-def _build(edit: Edit, code: int, *, has_build: bool) -> Iterator[Check]:
+def _build(edit: Edit, code: int, *, has_build: bool, file: str) -> Iterator[Check]:
     codes = frozenset({code}) if has_build else before_effect(LABEL, edit.version_codes)
     if code in codes:
         yield Check(name="build", ok=True, message=str(code))
+        return
+    if file:
+        yield Check(name="build", ok=True, code=TO_UPLOAD, message=f"{file} will be uploaded.")
         return
     newest = f" The highest it has is {max(codes)}." if codes else ""
     yield Check.failed(
@@ -189,7 +196,8 @@ def _build(edit: Edit, code: int, *, has_build: bool) -> Iterator[Check]:
         "version_code_unknown",
         f"Google Play does not have version code {code} of this app.{newest}",
         "Upload the build's bundle to a track, such as internal testing, by the pipeline or in "
-        "Play Console. delivr then takes it to this track.",
+        "Play Console. Or, if the build archived its bundle, have delivr upload it when you "
+        "submit.",
     )
 
 

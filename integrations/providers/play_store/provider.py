@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 
 from ..base import Check, ProviderError
 from ..http import DEADLINE, only_provider_errors
-from ..stores import Act, StoreProvider, StoreState, SubmissionPlan
+from ..stores import UPLOAD, Act, BuildFile, StoreProvider, StoreState, SubmissionPlan
 from ..verifying import first_contact, try_in_order
 from . import states
 from .checks import CONSOLE_PAGE, refusals_as_checks
@@ -34,6 +34,7 @@ class PlayStore(StoreProvider):
     console = "Play Console"
     tracks = ("production", "beta", "alpha", "internal")
     picks_shares = True
+    uploads = ".aab"
     notes_limit = NOTES_LIMIT
     preflight_names = {
         "account": gettext_lazy("Service account and its rights"),
@@ -45,6 +46,7 @@ class PlayStore(StoreProvider):
     }
     step_names = {
         "promote": gettext_lazy("Release to the track"),
+        UPLOAD: gettext_lazy("Upload the bundle, and release it to the track"),
         Act.ADVANCE: gettext_lazy("Advance the roll-out"),
         Act.HALT: gettext_lazy("Halt the release"),
         Act.RESUME: gettext_lazy("Resume the roll-out"),
@@ -104,7 +106,7 @@ class PlayStore(StoreProvider):
 
     @classmethod
     def steps(cls, plan: SubmissionPlan) -> Sequence[str]:
-        return ("promote",)
+        return (UPLOAD,) if plan.file else ("promote",)
 
     @only_provider_errors
     def find_step(self, step: str, plan: SubmissionPlan) -> Mapping[str, str] | None:
@@ -113,8 +115,17 @@ class PlayStore(StoreProvider):
 
     @only_provider_errors
     def take_step(self, step: str, plan: SubmissionPlan) -> Mapping[str, str]:
+        return self._take(step, plan)
+
+    @only_provider_errors
+    def upload(self, plan: SubmissionPlan, file: BuildFile) -> Mapping[str, str]:
+        return self._take(UPLOAD, plan, file)
+
+    def _take(
+        self, step: str, plan: SubmissionPlan, file: BuildFile | None = None
+    ) -> Mapping[str, str]:
         with refusals_as_checks():
-            return self._step(step, plan).take()
+            return self._step(step, plan).take(file)
 
     @only_provider_errors
     def read_submission(self, plan: SubmissionPlan) -> StoreState:
@@ -133,6 +144,7 @@ class PlayStore(StoreProvider):
         return plan.track or cls.tracks[0]
 
     def _step(self, name: str, plan: SubmissionPlan) -> Step:
+        name = "promote" if name == UPLOAD else name
         return Step(self._app(), name, plan, self._track(plan))
 
     def _app(self) -> App:

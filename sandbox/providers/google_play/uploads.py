@@ -32,6 +32,7 @@ class Session:
     edit: str
     file: IO[bytes]
     received: int = 0
+    answer: dict[str, Any] | None = None  # when it is complete, for who asks again
 
 
 SESSIONS: dict[str, Session] = {}
@@ -43,7 +44,7 @@ def upload(package: str, edit_id: str) -> Response:
     play().demand(edit.user, TESTING)
     kind = request.args.get("uploadType")
     if kind == "media":
-        return _taken(edit, request.environ["wsgi.input"])
+        return jsonify(_taken(edit, request.environ["wsgi.input"]))
     if kind != "resumable":
         raise bad("The uploadType must be media or resumable.")
     key = secrets.token_urlsafe(16)
@@ -60,6 +61,8 @@ def go_on(package: str, edit_id: str) -> Response:
     session = SESSIONS.get(key)
     if session is None or session.edit != edit.id:
         raise missing("The upload session was not found.")
+    if session.answer is not None:
+        return jsonify(session.answer)
     first, total = _place(session)
     if first is not None:
         if first != session.received:
@@ -68,9 +71,13 @@ def go_on(package: str, edit_id: str) -> Response:
         session.received = session.file.tell()
     if total is None or session.received < total:
         return _so_far(session)
-    del SESSIONS[key]
-    with session.file as file:
-        return _taken(edit, file)
+    try:
+        session.answer = _taken(edit, session.file)
+    finally:
+        session.file.close()
+        if session.answer is None:
+            del SESSIONS[key]
+    return jsonify(session.answer)
 
 
 def _place(session: Session) -> tuple[int | None, int | None]:
@@ -91,9 +98,8 @@ def _so_far(session: Session) -> Response:
     return Response(status=308, headers=headers)
 
 
-def _taken(edit: Edit, file: IO[bytes]) -> Response:
+def _taken(edit: Edit, file: IO[bytes]) -> dict[str, Any]:
     bundle = bundles.read(file)
     bundles.check_package(bundle, edit.package)
     play().edits.upload(edit, bundle.code, bundle.hashes)
-    answer: dict[str, Any] = {"versionCode": bundle.code, **bundle.hashes}
-    return jsonify(answer)
+    return {"versionCode": bundle.code, **bundle.hashes}

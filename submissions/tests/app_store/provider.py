@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
-from integrations.providers.base import Check
+from integrations.providers.base import Check, Outcome, ProviderError
 from integrations.providers.stores import (
+    UPLOAD,
     Act,
+    BuildFile,
     StoreProvider,
     StoreState,
     SubmissionPlan,
@@ -22,6 +24,7 @@ class FakeStore(StoreProvider):
     tracks = ("production", "beta")
     picks_shares = True
     notes_limit = 20
+    uploads = ".app"
     preflight_names: ClassVar[Mapping[str, Any]] = {"build": "Build", "contact": "Contact"}
 
     checks_found: ClassVar[list[Check]] = []
@@ -62,7 +65,7 @@ class FakeStore(StoreProvider):
 
     @classmethod
     def steps(cls, plan: SubmissionPlan) -> Sequence[str]:
-        return ("version", "submit")
+        return (*([UPLOAD] if plan.file else []), "version", "submit")
 
     def find_step(self, step: str, plan: SubmissionPlan) -> Mapping[str, str] | None:
         if self.unseen:
@@ -77,6 +80,14 @@ class FakeStore(StoreProvider):
         if self.lost:
             raise self.lost.pop(0)
         return self.done[step]
+
+    def upload(self, plan: SubmissionPlan, file: BuildFile) -> Mapping[str, str]:
+        for _part in file.open():
+            if not file.may_go_on():
+                raise ProviderError("interrupted", "It gave way.", "", outcome=Outcome.NOT_YET)
+        self.taken.append((UPLOAD, None))
+        self.done[UPLOAD] = {"uploaded": file.name}
+        return self.done[UPLOAD]
 
     def read_submission(self, plan: SubmissionPlan) -> StoreState:
         return self.state
