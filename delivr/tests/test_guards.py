@@ -543,6 +543,7 @@ UNAUDITED = {
     "releases.repository.changes._store": "keeps what the repository's host told",
     "releases.repository.changes.due": "hands out work",
     "releases.tickets.readiness.due": "hands out work",
+    "submissions.health.reading._failed": "keeps why nothing is known; a rule's act is recorded",
     "submissions.health.reading.due": "hands out work",
     "submissions.preflight.ask": "asks the stores, changes nothing there",
     "submissions.preflight.due": "hands out work",

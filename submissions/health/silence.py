@@ -18,7 +18,7 @@ from submissions.health.verdicts import Verdict
 from submissions.health.wording import METRIC_NAMES, percent_words, sample_words
 from submissions.models import Submission, store_of
 
-PATIENCE = timedelta(hours=6)  # Google Play's figures are hours old, and the first step is small
+PATIENCE = timedelta(hours=6)  # some figures are hours old, and the first step is small
 
 
 def note_silence(
@@ -89,10 +89,30 @@ def _words(row: Submission, rule: RolloutRule) -> tuple[str, str]:
             "judge for hours."
         )
         mend = _("Wait for more users, or give it to more of them.")
-        if rule.margin is not None and all(b["metric"] != rule.metric for b in watch.before):
-            what = _(
+        if rule.margin is not None:
+            what, mend = _compared(watch, rule, about) or (what, mend)
+    return (what % about)[:500], f"{mend} {by_hand}"[:500]
+
+
+def _compared(
+    watch: HealthWatch, rule: RolloutRule, about: dict[str, str]
+) -> tuple[str, str] | None:
+    """The same of a rule that compares; None if the figure of before is not the reason."""
+    before = next((kept for kept in watch.before if kept["metric"] == rule.metric), None)
+    if before is None:
+        return (
+            _(
                 "%(platform)s: %(source)s has no %(metric)s of an earlier release at this step, so "
                 "a rule cannot compare."
-            )
-            mend = _("Give it to more users, where an earlier release may have figures.")
-    return (what % about)[:500], f"{mend} {by_hand}"[:500]
+            ),
+            _("Give it to more users, where an earlier release may have figures."),
+        )
+    about |= {"earlier": before["version"], "value_before": percent_words(before["value"])}
+    about["sample_before"] = sample_words(rule.metric, before["sample"])
+    return (
+        _(
+            "%(platform)s: %(value)s %(metric)s (%(sample)s) in %(source)s has been too little for "
+            "hours to tell it from %(value_before)s (%(sample_before)s) of %(earlier)s."
+        ),
+        _("Wait for more users, or give it to more of them."),
+    )

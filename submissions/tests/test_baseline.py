@@ -188,3 +188,17 @@ def test_margins_out_of_range_are_refused(
     good = {**body, "rolloutRules": [{**wanted, "margin": 0.5}]}
     made = api.post(f"/api/v1/releases/{release.pk}/submissions", good).json()
     assert (made["rolloutRules"][0]["margin"], made["rolloutRules"][0]["threshold"]) == (0.5, None)
+
+
+def test_a_silent_comparison_says_with_what(
+    setup: Setup, release: Release, store: type[FakeStore], sentry: Sentry
+) -> None:
+    row = rolled_out(setup, release, store, comparing(sentry))
+    for earlier, words in ((False, "has no crash-free sessions of an earlier release"), (True, "")):
+        if earlier:
+            previous(setup, sentry.row, [99.5])
+            words = "to tell it from 99.50 % (20,000 sessions) of 1.4.0."
+        sentry.says(99.0, 20_000)
+        look(row)
+        row.rules.update(unknown_since=clock.now() - timedelta(hours=7))
+        assert words in look(row).unjudged
