@@ -27,7 +27,17 @@ from releases.models import ReleaseNotice
 NOWHERE = "http://127.0.0.1:1"
 OURS, THEIRS = "canary7ours", "canary7theirs"
 # Words that steer the program:
-CODES = {"kind", "action", "digest", "fingerprint", "schema", "sender", "shares", "figures"}
+CODES = {
+    "kind",
+    "action",
+    "digest",
+    "fingerprint",
+    "schema",
+    "sender",
+    "shares",
+    "figures",
+    "before",
+}
 
 
 @dataclass
