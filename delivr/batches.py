@@ -17,7 +17,9 @@ def in_batches(rows: Any, change: Callable[[Any], object]) -> None:
     they must not be among `rows` any more. Rows that others hold locked are left for next time."""
     free = rows.order_by()
     if connection.features.has_select_for_update_skip_locked:
-        free = free.select_for_update(skip_locked=True, of=("self",))
+        # Django cannot name a table whose key has several columns.
+        own = ("self",) if len(rows.model._meta.pk_fields) == 1 else ()
+        free = free.select_for_update(skip_locked=True, of=own)
     while True:
         with transaction.atomic():
             found = list(free.values_list("pk", flat=True)[:BATCH])

@@ -13,7 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from builds.models import Build, BuildEvent, DeliveryState, WebhookDelivery
+from builds.models import Build, BuildEvent, DeliveryState, InsightsNote, WebhookDelivery
 from delivr.audit.models import AuditEvent
 from delivr.audit.operations import record
 from delivr.audit.sealing import seal
@@ -32,7 +32,7 @@ from delivr.tenants.models import (
 from delivr.tenants.operations import create_token
 from delivr.tests import factories
 from delivr.tests.admin_pages import detail, listing
-from integrations.models import EarlierWebhookSecret, EndpointAttempt
+from integrations.models import EarlierWebhookSecret, EndpointAttempt, StoreWebhookSecret
 from releases.models import ReleaseCommunication, ReleaseNotice
 from submissions.models import StoreLock
 
@@ -58,6 +58,10 @@ def rows(tenant, owner) -> list[str]:
     part = factories.ReleaseTargetFactory(release=release)
     submission = factories.fill_stores(part, owner)
     factories.fill_health(submission, factories.SentryFactory(tenant=tenant))
+    factories.fill_insights(tenant)
+    InsightsNote.objects.create(tenant_key=tenant.pk, day=timezone.now().date())
+    target = factories.AppStoreFactory(tenant=tenant)
+    StoreWebhookSecret.objects.create(tenant=tenant, target=target, secret=CANARY)
     StoreLock.objects.create(key="a")
     factories.fill_repository(release)
     ReleaseNotice.objects.create(tenant=tenant, release_id=release.pk, notice="x", dedupe_key="x")

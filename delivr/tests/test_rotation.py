@@ -33,7 +33,7 @@ from delivr.models import KeyProbe
 from delivr.signin.sealing import unseal
 from delivr.tenants.models import IdempotentRequest
 from delivr.tests import factories
-from integrations.models import EarlierWebhookSecret, ScmIntegration
+from integrations.models import EarlierWebhookSecret, ScmIntegration, StoreWebhookSecret
 
 OLD, NEW = "the-old-key", "the-new-key"
 
@@ -90,7 +90,8 @@ def rows(keys: Any, tenant: Any) -> list[Any]:
     )
     sentry = factories.SentryFactory(tenant=tenant)
     connections = [pipeline.scm, pipeline.target, pipeline, play, chat, tickets, sentry]
-    return [*connections, request, factor, earlier]
+    apple = StoreWebhookSecret.objects.create(tenant=tenant, target=play, secret="whsec_apple")
+    return [*connections, request, factor, earlier, apple]
 
 
 @pytest.mark.django_db
@@ -101,7 +102,7 @@ class TestRotation:
         result = rotate_secrets()
         keys(NEW)
         assert [{n: s.reveal() for n, s in secrets_of(row).items()} for row in rows] == before
-        assert result.rotated == sum(map(len, before)) == 12
+        assert result.rotated == sum(map(len, before)) == 13
         assert result.unreadable == []
 
     def test_every_table_with_secrets_is_rotated(self, rows: list[Any]) -> None:
@@ -172,9 +173,9 @@ class TestRotation:
         out = io.StringIO()
         call_command("rotate_secrets", "--json", stdout=out, stderr=io.StringIO())
         assert json.loads(out.getvalue()) == {
-            "rotated": 12,
-            "rows": 10,
-            "keys": [12, 0],
+            "rotated": 13,
+            "rows": 11,
+            "keys": [13, 0],
             "unreadable": [],
             "isRotated": True,
             "lostKeys": 0,
@@ -189,10 +190,10 @@ class TestRotation:
         out = io.StringIO()
         call_command("rotate_secrets", "--check", "--json", stdout=out)
         found = json.loads(out.getvalue())
-        assert (found["keys"], found["isRotated"]) == ([1, 12], False)
+        assert (found["keys"], found["isRotated"]) == ([1, 13], False)
         assert [s.ciphertext for row in rows for s in secrets_of(row).values()] == before
         call_command("rotate_secrets", "--check", stdout=out)
-        assert "Key 2 of 2 is needed by 12 secrets." in out.getvalue()
+        assert "Key 2 of 2 is needed by 13 secrets." in out.getvalue()
         assert "take the others out" not in out.getvalue()
         assert secrets_of(fresh)["access_token"].key == 0
 
@@ -202,7 +203,7 @@ class TestRotation:
         call_command("rotate_secrets", stdout=out, stderr=err)
         assert "Key 2 of 2 is needed by 0 secrets." in out.getvalue()
         assert "take the others out" in out.getvalue()
-        assert "10 of 10 rows" in err.getvalue()
+        assert "11 of 11 rows" in err.getvalue()
 
     def test_job_measures_key_usage_once_an_hour(self, rows: list[Any], monkeypatch: Any) -> None:
         monkeypatch.setattr(key_usage, "_measured_at", -key_usage.EVERY)

@@ -244,7 +244,8 @@ class StoreProvider(Provider):
     @classmethod
     @abstractmethod
     def refusal(cls, act: Act, plan: SubmissionPlan, state: StoreState) -> str:
-        """Why the act is not possible in this state, in words with a way forward; "" if it is."""
+        """Why the act is not possible in this state, in words with a way forward; "" if it is. Not
+        asked about EXPIRE, which a check of the pre-flight makes possible."""
 
     @classmethod
     @abstractmethod

@@ -49,6 +49,7 @@ OWN = {
         "appleIssuerId",
         "appleKeyId",
         "hasAppleApiKey",
+        "webhookUrl",
     },
     "pipelines": {
         "pipelineType",

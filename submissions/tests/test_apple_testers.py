@@ -99,7 +99,12 @@ def told(sandbox: SandboxServer) -> int:
 def test_testers_are_told_once(
     apple: Any, setup: Setup, release: Release, sandbox: SandboxServer, is_lost: bool
 ) -> None:
-    wishes = Wishes(store_build=BUILD, testflight_groups=["Public beta"], uses_encryption=False)
+    wishes = Wishes(
+        store_build=BUILD,
+        testflight_groups=["Public beta"],
+        notes={"en-US": "Faster."},
+        uses_encryption=False,
+    )
     made = submit(release=release, actor=None, target_id=setup.ios.pk, wishes=wishes)
     step_until(made, "beta_review")
     (tell,) = [one for one in effects_of(made) if one.kind == "store.tell_testers"]

@@ -286,7 +286,7 @@ POSSIBLE = {
 @pytest.mark.parametrize("key", POSSIBLE, ids=lambda key: key[1])
 def test_what_is_not_possible_is_refused_in_words_and_the_rest_explained(key):
     state = StoreState(state=key[0], word=key[1], percent=5)
-    for act in Act:
+    for act in set(Act) - {Act.EXPIRE}:  # which does not depend on the store's state
         words = AppStore.refusal(act, plan(), state)
         assert (not words) == (act in POSSIBLE[key])
         assert words or AppStore.consequence(act, plan(), state)
