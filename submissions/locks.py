@@ -29,18 +29,16 @@ def locked(key: str, *, goes_first: bool = False, longest: timedelta = LONGEST) 
     """Hold the lock of a `StoreProvider.lock_key`. Raises Postpone if somebody else does, or wants
     to do something that `goes_first`: a halt waits for one call that is on its way, not for all the
     looks of others."""
-    if not key:
-        yield
-        return
-    token = _take(key, longest, goes_first=goes_first)
-    if token is None:
+    token = _take(key, longest, goes_first=goes_first) if key else None
+    if key and token is None:
         raise Postpone(RETRY_DELAY)
-    before = _held.set((key, token))
+    before = _held.set(None if token is None else (key, token))
     try:
         yield
     finally:
         _held.reset(before)
-        StoreLock.objects.filter(key=key, token=token).update(held_until=None)
+        if token is not None:
+            StoreLock.objects.filter(key=key, token=token).update(held_until=None)
 
 
 def keep() -> bool:

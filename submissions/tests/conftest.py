@@ -79,4 +79,5 @@ def run_all(submission: Submission) -> None:
         for effect in due:
             Effect.objects.filter(pk=effect.pk).update(next_at=effect.created_at)
             run_effect(effect.pk)
-    raise AssertionError("it never ends")
+    stuck = [(e.kind, e.payload, e.state, e.last_error) for e in effects_of(submission)]
+    raise AssertionError(f"it never ends: {stuck}")
