@@ -30,6 +30,7 @@ from delivr.tests.product import free_port  # noqa: E402
 
 MILLISECONDS = 50  # until the provider answers
 WAITING = 300
+WARM = 10  # clicks, in which the threads of a new worker connect and load what they need
 TENANTS = 100
 CLAIMS = 300  # in one round
 THREADS = 1  # of each worker whose rate is compared: the cores must not be the limit
@@ -104,7 +105,7 @@ def wait_in_line(endpoints: Sequence[Any], count: int) -> None:
 
 def clicks(folder: str, port: int, endpoints: Sequence[Any], count: int) -> dict[str, Any]:
     """With the processes of a small installation: web, one worker, one sweeper."""
-    token, releases = clickable(port, 2 * count)
+    token, releases = clickable(port, WARM + 2 * count)
     with (
         webhook.server(folder) as web,
         worker(folder, "worker"),
@@ -113,12 +114,14 @@ def clicks(folder: str, port: int, endpoints: Sequence[Any], count: int) -> dict
         webhook.wait_until_ready(web)
         wait_in_line(endpoints, len(endpoints))
         until_fewer_wait_than(1)  # all have started, and have loaded what they need
-        idle = [_click(web, port, token, release) for release in releases[:count]]
+        cold = [_click(web, port, token, release) for release in releases[:WARM]]
+        idle = [_click(web, port, token, release) for release in releases[WARM : WARM + count]]
         busy = []
-        for release in releases[count:]:
+        for release in releases[WARM + count :]:
             wait_in_line(endpoints, max(WAITING - waiting(), 0))
             busy.append(_click(web, port, token, release))
     return {
+        f"the first {WARM} clicks of a new worker": _seconds(cold),
         "click to provider, nothing waits": _seconds(idle),
         f"click to provider, {WAITING} effects wait": _seconds(busy),
     }
