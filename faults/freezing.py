@@ -36,7 +36,7 @@ def frozen_in_mid_call(stack: Stack, options: Options) -> Outcome:
         target = {"provider": "jenkins", "method": method, "path": "/job/ios-prod/*"}
         stack.sandbox.fault(kind, seconds=19, count=1, **target)
         build_id = click(client, space, space.wired.release("ios")).body["builds"][0]["id"]
-        until(lambda: _has_struck(stack), seconds=30, what="a worker waits for Jenkins")
+        until(lambda: has_struck(stack), seconds=30, what="a worker waits for Jenkins")
         _signal(stack, signal.SIGSTOP)
         frozen = time.monotonic()
         third.start()
@@ -196,7 +196,7 @@ def _shown() -> list[str]:
     return sorted({*orphans.values_list("reason", flat=True), *map(describe_effect, done)})
 
 
-def _has_struck(stack: Stack) -> bool:
+def has_struck(stack: Stack) -> bool:
     return any(fault["struck"] for fault in stack.sandbox.ask("GET", "faults")["faults"])
 
 

@@ -64,6 +64,7 @@ SCENARIOS = {
     "F20": "faults.store_races.halts_among_slow_looks",
     "F20b": "faults.store_races.halts_past_an_open_breaker",
     "F21": "faults.freezing.frozen_in_a_store",
+    "F22": "faults.uploads.uploads",
 }
 
 

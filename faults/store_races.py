@@ -234,7 +234,7 @@ def halts_among_slow_looks(stack: Stack, options: Options) -> Outcome:
     waits, looks = [], len(stack.sandbox.requests("google_play"))
     with _always_looking():
         for _n in range(max(3, options.triggers // 40)):
-            waits.append(_halt(stack, journey))
+            waits.append(halt(stack, journey))
             journey.arrive(Move(S.HALTED), in_a_hurry=False)
             journey.ask_for(Act.RESUME)
             journey.arrive(Move(S.ROLLING_OUT), in_a_hurry=False)
@@ -266,7 +266,7 @@ def halts_past_an_open_breaker(stack: Stack, options: Options) -> Outcome:
     waits, held = [], []
     for _n in range(max(3, options.triggers // 40)):
         with _nothing_may_go(journey) as slow:
-            waits.append(_halt(stack, journey))
+            waits.append(halt(stack, journey))
             held.append(slow.filter(state=EffectState.LEASED).count())
         journey.arrive(Move(S.HALTED))
         journey.ask_for(Act.RESUME)
@@ -330,7 +330,7 @@ def _always_looking() -> Iterator[None]:
         thread.join()
 
 
-def _halt(stack: Stack, journey: Journey) -> float:
+def halt(stack: Stack, journey: Journey) -> float:
     """Seconds from the click until Google has it."""
     count, clicked = len(_halted(stack)), time.time()
     journey.ask_for(Act.HALT)

@@ -47,6 +47,7 @@ class Job:
     quiet_period: float = 5.0  # seconds
     next_number: int = 1
     artifact: str = ""  # "ios-{number}.ipa"
+    bundle_size: int = 0  # bytes that its app bundles have at least
     logs: int = 0  # number of archived logs, listed before the artifact
     auto_finish_seconds: float | None = None  # None: a person ends the build
     auto_finish_result: str = "SUCCESS"

@@ -23,6 +23,7 @@ SETTINGS = {
     "executors": "executors",
     "concurrent": "concurrent",
     "quietPeriod": "quiet_period",
+    "bundleSize": "bundle_size",
     "buildable": "buildable",
     "refuses": "refuses",
     "lateExecutable": "late_executable",

@@ -57,7 +57,7 @@ class Health:
         self._shared.touch()
         return found
 
-    def hear_of(self, version: str, build: str) -> None:
+    def take_build(self, version: str, build: str) -> None:
         """Testers use a build that was uploaded, so that there are figures without anybody's help.
         What was set by hand stays."""
         new = Version(version, build, 1250, 320, 99.76, 99.38, 0.3, at=self._shared.clock())

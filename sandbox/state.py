@@ -89,7 +89,7 @@ class SandboxState(Shared):
         super().record(kind, provider, **facts)
         is_over = kind == "build.finished"
         if is_over and (uploaded := store_uploads.take(self.stores, facts)):
-            self.health.hear_of(*uploaded)
+            self.health.take_build(*uploaded)
 
     def advance(self, seconds: float) -> None:
         """Move the clock forward: quiet periods end, builds finish, issues become searchable."""

@@ -15,10 +15,9 @@ from integrations.providers.stores import ReleaseType
 from releases.models import ReleaseTarget
 from submissions.files import uploadable
 from submissions.health.forms import Trial, rule_forms, try_rules
-from submissions.health.wishes import RuleWish, rule_errors, sources_of
 from submissions.models import Submission, store_of
 from submissions.operations import submit
-from submissions.plans import Wishes, built_number
+from submissions.plans import Wishes, built_number, draft, errors_in
 
 DEFAULT_SHARES = "1, 5, 20, 50, 100"
 _TYPES = [
@@ -132,46 +131,42 @@ class SubmissionForm(forms.Form):
                 )
         return {locale: "\n".join(lines).strip() for locale, lines in found.items()}
 
+    def clean(self) -> dict[str, Any]:
+        """Everything that is wrong at once, as `submit` will find it."""
+        wishes = self._wishes()
+        for name, words in errors_in(wishes, draft(self.part, wishes)).items():
+            if name not in self.errors:
+                self.add_error(name if name in self.fields else None, words)
+        for number, line in enumerate(self.rules, start=1):
+            if line.errors:
+                self.add_error(None, gettext("Rule %(n)d has an error.") % {"n": number})
+        return self.cleaned_data
+
+    def _wishes(self) -> Wishes:
+        """As far as it was entered without errors."""
+        rules = [wish for line in self.rules if not line.errors and (wish := line.wish())]
+        return Wishes(**self.cleaned_data, rollout_rules=rules)
+
     @property
     def has_sources(self) -> bool:
         return self.rules[0].has_sources
 
-    def rule_wishes(self) -> list[RuleWish] | None:
-        """The rules that were entered; None if a line has errors."""
-        wrong = [number for number, line in enumerate(self.rules, start=1) if line.errors]
-        for number in wrong:
-            self.add_error(None, gettext("Rule %(n)d has an error.") % {"n": number})
-        if wrong:
-            return None
-        return [wish for line in self.rules if (wish := line.wish()) is not None]
-
     def trials(self) -> list[Trial]:
         """What the entered rules will do, and would have done; none with errors in the form."""
-        wishes = self.rule_wishes()
-        if not self.is_valid() or wishes is None:
+        if not self.is_valid():
             return []
-        store, target = store_of(self.part.target), self.part.target
-        found = rule_errors(
-            wishes,
-            store=store,
-            shares=self.cleaned_data.get("shares", ()),
-            sources=sources_of(target),
-        )
-        for words in found:
-            self.add_error(None, words)
-        return [] if found else try_rules(wishes, target)
+        return try_rules(self._wishes().rollout_rules, self.part.target)
 
     def submit(self, actor: User) -> Submission | None:
         """The submission; None with errors in the form."""
-        wishes = self.rule_wishes()
-        if not self.is_valid() or wishes is None:
+        if not self.is_valid():
             return None
         try:
             return submit(
                 release=self.part.release,
                 actor=actor,
                 target_id=self.part.target_id,
-                wishes=Wishes(**self.cleaned_data, rollout_rules=wishes),
+                wishes=self._wishes(),
             )
         except ValidationError as error:
             for name, words in error.message_dict.items():

@@ -1,4 +1,4 @@
-"""Notifications of the stores: a doorbell. One makes a look at its app due now, and nothing that it
+"""Notifications of the stores. One makes a look at its app due now, and nothing that it
 says is believed.
 
 So nothing of it has to be kept: by the time it is answered, the looks are due in the database. A

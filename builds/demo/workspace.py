@@ -177,7 +177,7 @@ def _ensure(
         if isinstance(found, PipelineIntegration):
             report_here(found)
         if isinstance(found, TargetIntegration) and found.webhook_url:
-            with suppress(ProviderError):  # only a doorbell: without it, delivr asks by itself
+            with suppress(ProviderError):  # without notifications, delivr asks by itself
                 notify_here(found, actor=_user(OWNER))
     return found if found.is_valid else verify(found)
 

@@ -94,7 +94,7 @@ def test_a_wiped_broker_loses_nothing(
         until(
             lambda: all(p["buildNumber"] for p in release_now(api, release)["pipelines"]),
             seconds=60,
-            what="the sweeper rings what the broker lost",
+            what="the sweeper enqueues what the broker lost",
         )
     assert len(sandbox.state.ledger.of("build.queued")) == 2
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from sandbox.apple import (
     builds,
-    doorbell,
     drafts,
     gaps,
+    notifications,
     phased,
     reviews,
     standing,
@@ -193,12 +193,12 @@ def webhook(store: AppStore, facts: Facts) -> Record:
     """Add a webhook, or change its secret: `url`, `secret`."""
     if not facts.get("url") or not facts.get("secret"):
         raise ValueError("a webhook needs an address and a secret")
-    return doorbell.connect(store, str(facts["url"]), str(facts["secret"]))
+    return notifications.connect(store, str(facts["url"]), str(facts["secret"]))
 
 
 def ping(store: AppStore, facts: Facts) -> Record:
     """Send a test delivery to a webhook, the newest one if no `id` is given."""
-    return doorbell.ping(store, _found(store, "webhooks", facts))
+    return notifications.ping(store, _found(store, "webhooks", facts))
 
 
 ACTS: dict[str, Callable[[AppStore, Facts], Record]] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.apple import doorbell, testflight
+from sandbox.apple import notifications, testflight
 from sandbox.apple.base import Base
 from sandbox.apple.records import Record, apple_time, moment_of
 from sandbox.apple.seed import APP, PLATFORM
@@ -99,7 +99,7 @@ def finish(store: Base, build: Record, result: str = "VALID") -> None:
     upload_record = _upload_of(store, build)
     if upload_record:
         upload_record.attributes["state"] = done
-        doorbell.ring(
+        notifications.notify(
             store, "BUILD_UPLOAD_STATE_UPDATED", upload_record, "PROCESSING", done["state"]
         )
     testflight.processed(store, build)

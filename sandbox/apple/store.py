@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from sandbox.apple import builds, doorbell, phased, reviews, versions
+from sandbox.apple import builds, notifications, phased, reviews, versions
 from sandbox.apple.base import Base, Settings
 
 
@@ -30,7 +30,7 @@ class AppStore(Base):
             reviews.settle(self, submission)
         for found in self.records.all("appStoreVersionPhasedReleases"):
             phased.settle(self, found)
-        doorbell.settle(self)
+        notifications.settle(self)
 
     def dump(self) -> dict[str, Any]:
         return {"settings": asdict(self.settings), "records": self.records.dump()}

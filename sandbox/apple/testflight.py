@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.apple import doorbell
+from sandbox.apple import notifications
 from sandbox.apple.base import Base
 from sandbox.apple.records import Record, apple_time
 from sandbox.apple.seed import APP
@@ -52,7 +52,7 @@ def refresh(store: Base, build: Record) -> None:
     inside, outside = _states(store, build)
     detail.attributes |= {"internalBuildState": inside, "externalBuildState": outside}
     if outside != before:
-        doorbell.ring(
+        notifications.notify(
             store, "BUILD_BETA_DETAIL_EXTERNAL_BUILD_STATE_UPDATED", detail, before, outside
         )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.apple import doorbell, phased
+from sandbox.apple import notifications, phased
 from sandbox.apple.base import Base
 from sandbox.apple.builds import number
 from sandbox.apple.records import Record, moment_of
@@ -42,7 +42,9 @@ def set_state(store: Base, version: Record, state: str) -> None:
     version.attributes |= {"appVersionState": state, "appStoreState": old_state(state)}
     _keep_submission(store, version, state)
     store.record("version.state", version=version["versionString"], state=state, before=before)
-    doorbell.ring(store, "APP_STORE_VERSION_APP_VERSION_STATE_UPDATED", version, before, state)
+    notifications.notify(
+        store, "APP_STORE_VERSION_APP_VERSION_STATE_UPDATED", version, before, state
+    )
 
 
 def _keep_submission(store: Base, version: Record, state: str) -> None:

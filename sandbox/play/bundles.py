@@ -17,6 +17,7 @@ from sandbox.play.trouble import Trouble, bad, forbidden
 
 MANIFEST = "base/manifest/AndroidManifest.xml"
 SIGNATURE = "META-INF/UPLOAD.RSA"
+ASSETS = "base/assets/films.bin"
 LARGEST_CODE = 2_100_000_000
 PIECE = 1 << 20  # bytes
 _FACTS = re.compile(r'package="([^"]*)" android:versionCode="(\d+)" android:versionName="([^"]*)"')
@@ -35,20 +36,22 @@ class Bundle:
         return {"sha1": self.sha1, "sha256": self.sha256}
 
 
-def make(package: str, code: int, name: str, *, is_signed: bool = True) -> bytes:
-    """A bundle, which is the same for the same facts."""
+def make(package: str, code: int, name: str, *, is_signed: bool = True, size: int = 0) -> bytes:
+    """A bundle of at least `size` bytes, which is the same for the same facts."""
     raw = io.BytesIO()
     with zipfile.ZipFile(raw, "w") as archive:
         facts = f'package="{package}" android:versionCode="{code}" android:versionName="{name}"'
         _add(archive, MANIFEST, f"<manifest {facts}/>\n")
         _add(archive, "BundleConfig.pb", "")
+        if size:
+            _add(archive, ASSETS, bytes(size))
         if is_signed:
             _add(archive, SIGNATURE, "sandbox")
     return raw.getvalue()
 
 
-def _add(archive: zipfile.ZipFile, name: str, text: str) -> None:
-    archive.writestr(zipfile.ZipInfo(name), text)  # without the time
+def _add(archive: zipfile.ZipFile, name: str, content: str | bytes) -> None:
+    archive.writestr(zipfile.ZipInfo(name), content)  # without the time
 
 
 def read(file: IO[bytes]) -> Bundle:

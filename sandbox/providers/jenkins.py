@@ -348,16 +348,16 @@ def _run(found: Job, number: str, below: list[str]) -> Response:
         case ["stop" | "term" | "kill"]:
             return _stop(found, build)
         case ["artifact", *parts] if "/".join(parts) in build.files:
-            return Response(
-                artifact(build, parts[-1]), 200, content_type="application/octet-stream"
-            )
+            content = artifact(found, build, parts[-1])
+            return Response(content, 200, content_type="application/octet-stream")
     return refuse(404, "Not Found")
 
 
-def artifact(build: Build, name: str) -> bytes:
+def artifact(found: Job, build: Build, name: str) -> bytes:
     """A file of a build: an app bundle that the Play stand-in takes, or a line of text."""
     if name.endswith(".aab"):
-        return bundles.make(APP_IDENTIFIER, build.number, build.parameters.get("VERSION", ""))
+        version, size = build.parameters.get("VERSION", ""), found.bundle_size
+        return bundles.make(APP_IDENTIFIER, build.number, version, size=size)
     return f"sandbox artifact of {build.job} #{build.number}\n".encode()
 
 

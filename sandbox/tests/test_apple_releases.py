@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from sandbox import accounts
+from sandbox.apple.notifications import PAUSES
 from sandbox.tests.apple import APP, Apple, problem
 from sandbox.tests.test_webhooks import receiver, wait_for  # noqa: F401 -- a fixture
 
@@ -233,7 +234,7 @@ def test_an_expired_agreement_stops_everything_and_an_hour_has_a_limit(sandbox, 
     assert apple("GET", "/v1/apps").status_code == 200
 
 
-def test_a_doorbell_rings_with_an_id_and_a_signature(sandbox, apple, receiver):  # noqa: F811
+def test_a_notification_has_an_id_and_a_signature(sandbox, apple, receiver):  # noqa: F811
     url = f"http://127.0.0.1:{receiver.server_port}/apple"
     facts = {"name": "delivr", "url": url, "secret": "s3cret", "enabled": True}
     events = ["APP_STORE_VERSION_APP_VERSION_STATE_UPDATED"]
@@ -259,3 +260,21 @@ def test_a_doorbell_rings_with_an_id_and_a_signature(sandbox, apple, receiver): 
     wait_for(sandbox, 4)
     states = [one["attributes"]["deliveryState"] for one in apple.get(path)["data"]]
     assert states == ["SUCCEEDED", "SUCCEEDED", "FAILED", "FAILED"]
+
+
+def test_a_notification_that_failed_is_sent_again(sandbox, apple, receiver):  # noqa: F811
+    url = f"http://127.0.0.1:{receiver.server_port}/apple"
+    facts = {"name": "delivr", "url": url, "secret": "s3cret", "enabled": True, "eventTypes": []}
+    hook = apple.post("webhooks", facts, app=APP).json()["data"]
+    bodies = []
+    receiver.status = 500
+    apple.post("webhookPings", webhook=hook)
+    for count, pause in enumerate((*PAUSES[:2], 3600), start=1):
+        bodies.append(receiver.received.get(timeout=5)[1])
+        wait_for(sandbox, count)
+        receiver.status = 200 if count == 2 else 500
+        sandbox.state.advance(pause)
+    (delivery,) = apple.get(f"/v1/webhooks/{hook['id']}/deliveries")["data"]
+    assert delivery["attributes"]["deliveryState"] == "SUCCEEDED"
+    assert bodies == [bodies[0]] * 3
+    assert receiver.received.empty()

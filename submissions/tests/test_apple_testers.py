@@ -14,7 +14,7 @@ from integrations import store_webhooks
 from integrations.providers.stores import Act
 from releases.models import Release
 from releases.tests.pages import Setup
-from sandbox.apple import builds, doorbell, reviews, testflight
+from sandbox.apple import builds, notifications, reviews, testflight
 from sandbox.server import SandboxServer
 from submissions.models import Submission
 from submissions.operations import act_on, refusal_of, submit
@@ -128,7 +128,7 @@ def test_apple_rings_and_the_submission_changes(
     url = f"{live_server.url}/api/v1/webhooks/app-store/{setup.ios.pk}"
     before = fresh(row).read_at
     with sandbox.state.lock:
-        doorbell.connect(apple, url, secret)
+        notifications.connect(apple, url, secret)
         reviews.start(apple, apple.records.all("reviewSubmissions")[-1])
     until = time.monotonic() + 10
     while fresh(row).notified_at is None and time.monotonic() < until:

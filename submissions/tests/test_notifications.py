@@ -1,4 +1,4 @@
-"""Notifications of the App Store: a doorbell that makes looks due, and that only Apple can ring."""
+"""Notifications of the App Store: they make looks due, and only Apple can send them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def mac(secret: str, body: bytes = BODY) -> str:
     return hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
-def ring(
+def notify(
     target: Any,
     signature: str | None,
     body: bytes = BODY,
@@ -76,7 +76,7 @@ def test_a_notification_makes_the_look_due(
     waiting: Submission, setup: Setup, secret: str, prefix: str
 ) -> None:
     assert not is_due(waiting)
-    answer = ring(setup.ios, prefix + mac(secret))
+    answer = notify(setup.ios, prefix + mac(secret))
     assert (answer.status_code, answer.json()) == (202, {"event": EVENT})
     assert is_due(waiting)
     heard = store_webhooks.heard(setup.ios)
@@ -88,7 +88,7 @@ def test_a_notification_makes_the_look_due(
 def test_it_says_nothing_about_the_state(waiting: Submission, setup: Setup, secret: str) -> None:
     attributes = {"newValue": "READY_FOR_DISTRIBUTION"}
     body = json.dumps({"data": {"type": EVENT, "attributes": attributes}}).encode()
-    assert ring(setup.ios, mac(secret, body), body).status_code == 202
+    assert notify(setup.ios, mac(secret, body), body).status_code == 202
     waiting.refresh_from_db()
     assert (waiting.state, waiting.store_state) == ("IN_REVIEW", "")
 
@@ -97,29 +97,29 @@ def test_it_says_nothing_about_the_state(waiting: Submission, setup: Setup, secr
 def test_wrongly_signed_ones_change_nothing(
     waiting: Submission, setup: Setup, secret: str, signature: str | None
 ) -> None:
-    assert ring(setup.ios, signature).status_code == 401
+    assert notify(setup.ios, signature).status_code == 401
     assert not is_due(waiting)
     assert StoreWebhookSecret.objects.get().heard_at is None
 
 
 def test_a_changed_body_is_refused(waiting: Submission, setup: Setup, secret: str) -> None:
-    assert ring(setup.ios, mac(secret), BODY + b" ").status_code == 401
+    assert notify(setup.ios, mac(secret), BODY + b" ").status_code == 401
     assert not is_due(waiting)
 
 
 def test_another_tenants_secret_is_refused(waiting: Submission, setup: Setup, secret: str) -> None:
     stranger = AppStoreFactory(tenant=TenantFactory())
     theirs = store_webhooks.replace(stranger, actor=None)
-    assert ring(setup.ios, mac(theirs)).status_code == 401
-    assert ring(stranger, mac(secret)).status_code == 401
-    assert ring(stranger, mac(theirs)).status_code == 202
+    assert notify(setup.ios, mac(theirs)).status_code == 401
+    assert notify(stranger, mac(secret)).status_code == 401
+    assert notify(stranger, mac(theirs)).status_code == 202
     assert not is_due(waiting)
 
 
 def test_the_answer_does_not_tell_whether_an_app_exists(setup: Setup, secret: str) -> None:
     unknown = AppStoreFactory.build(pk="target_appstore_unknown")
     without = AppStoreFactory(tenant=setup.ios.tenant)
-    answers = [ring(one, "hmacsha256=00") for one in (setup.ios, unknown, without)]
+    answers = [notify(one, "hmacsha256=00") for one in (setup.ios, unknown, without)]
     assert {(a.status_code, a.content) for a in answers} == {(401, answers[0].content)}
 
 
@@ -128,7 +128,7 @@ def test_a_store_without_notifications_has_no_secret(setup: Setup) -> None:
     with pytest.raises(Conflict) as refused:
         store_webhooks.replace(play, actor=None)
     assert refused.value.code == "no_notifications"
-    assert ring(play, mac("anything")).status_code == 401
+    assert notify(play, mac("anything")).status_code == 401
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_a_store_without_notifications_has_no_secret(setup: Setup) -> None:
 def test_an_unknown_event_is_a_hint_too(
     waiting: Submission, setup: Setup, secret: str, body: bytes
 ) -> None:
-    answer = ring(setup.ios, mac(secret, body), body)
+    answer = notify(setup.ios, mac(secret, body), body)
     assert (answer.status_code, answer.json()) == (202, {"event": ""})
     assert is_due(waiting)
 
@@ -146,8 +146,8 @@ def test_what_is_too_large_or_no_json_is_refused(
     waiting: Submission, setup: Setup, secret: str
 ) -> None:
     large = b" " * (notifications.MAX_BYTES + 1)
-    assert ring(setup.ios, mac(secret, large), large).status_code == 413
-    assert ring(setup.ios, mac(secret), content_type="text/plain").status_code == 415
+    assert notify(setup.ios, mac(secret, large), large).status_code == 413
+    assert notify(setup.ios, mac(secret), content_type="text/plain").status_code == 415
     assert Client().get(f"/api/v1/webhooks/app-store/{setup.ios.pk}").status_code == 405
     assert not is_due(waiting)
 
@@ -156,7 +156,7 @@ def test_a_repeated_one_only_causes_another_look(
     waiting: Submission, setup: Setup, secret: str
 ) -> None:
     for _ in range(3):
-        assert ring(setup.ios, mac(secret)).status_code == 202
+        assert notify(setup.ios, mac(secret)).status_code == 202
     waiting.refresh_from_db()
     assert (waiting.state, waiting.events.count()) == ("IN_REVIEW", 0)
 
@@ -166,9 +166,9 @@ def test_a_flood_is_limited_and_strangers_block_nobody(
 ) -> None:
     monkeypatch.setattr(notifications, "A_MINUTE", 3)
     monkeypatch.setattr(notifications, "REFUSALS", 2)
-    strangers = [ring(setup.ios, "00").status_code for _ in range(4)]
+    strangers = [notify(setup.ios, "00").status_code for _ in range(4)]
     assert strangers == [401, 401, 429, 429]
-    answers = [ring(setup.ios, mac(secret)) for _ in range(4)]
+    answers = [notify(setup.ios, mac(secret)) for _ in range(4)]
     assert [a.status_code for a in answers] == [202, 202, 202, 429]
     assert int(answers[-1]["Retry-After"]) > 0
     assert is_due(waiting)
@@ -180,9 +180,9 @@ def test_every_replaced_secret_works_for_a_day(
     second = store_webhooks.replace(setup.ios, actor=None)
     third = store_webhooks.replace(setup.ios, actor=None)
     for one in (secret, second, third):
-        assert ring(setup.ios, mac(one)).status_code == 202
+        assert notify(setup.ios, mac(one)).status_code == 202
     StoreWebhookSecret.objects.exclude(until=None).update(until=timezone.now())
-    assert [ring(setup.ios, mac(one)).status_code for one in (secret, second, third)] == [
+    assert [notify(setup.ios, mac(one)).status_code for one in (secret, second, third)] == [
         401,
         401,
         202,
@@ -194,7 +194,7 @@ def test_disconnecting_deletes_the_secrets(setup: Setup, secret: str) -> None:
     other = AppStoreFactory(tenant=setup.ios.tenant)
     theirs = store_webhooks.replace(other, actor=None)
     operations.disconnect(other, actor=None)
-    assert ring(other, mac(theirs)).status_code == 401
+    assert notify(other, mac(theirs)).status_code == 401
     assert StoreWebhookSecret.objects.get().target == setup.ios
 
 
@@ -202,7 +202,7 @@ def test_a_store_that_asked_for_a_pause_is_left_alone(
     waiting: Submission, setup: Setup, secret: str
 ) -> None:
     Submission.objects.update(read_error="Too many requests.")
-    assert ring(setup.ios, mac(secret)).status_code == 202
+    assert notify(setup.ios, mac(secret)).status_code == 202
     assert not is_due(waiting)
 
 
@@ -214,7 +214,7 @@ def test_a_check_before_a_submission_is_due_too(
     found = Preflight.objects.create(
         tenant=release.tenant, release_target=part, look_at=clock.now() + LATER
     )
-    assert ring(setup.ios, mac(secret)).status_code == 202
+    assert notify(setup.ios, mac(secret)).status_code == 202
     assert str(found.pk) in notifications_due()
 
 
@@ -234,7 +234,7 @@ def test_one_that_comes_while_the_store_is_asked_is_not_lost(
 
     def read(self: FakeStore, plan: Any) -> Any:
         found = usual(self, plan)
-        assert ring(setup.ios, mac(secret)).status_code == 202
+        assert notify(setup.ios, mac(secret)).status_code == 202
         return found
 
     monkeypatch.setattr(FakeStore, "read_submission", read)
@@ -251,6 +251,6 @@ def test_a_step_that_waits_for_the_build_goes_on(
     step.next_at = clock.now() + LATER
     step.last_error_code = "not_ready"
     step.save()
-    assert ring(setup.ios, mac(secret)).status_code == 202
+    assert notify(setup.ios, mac(secret)).status_code == 202
     (step,) = effects_of(submitted)
     assert step.next_at <= clock.now()

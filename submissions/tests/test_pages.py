@@ -110,6 +110,26 @@ def test_wrong_input_is_kept_and_explained(
     assert not Submission.objects.exists()
 
 
+@pytest.mark.usefixtures("store")
+def test_all_that_is_wrong_is_told_at_once(member: Any, setup: Setup, release: Release) -> None:
+    form = {
+        "store_build": "?",
+        "shares": "20, 5",
+        "notes": "Faster.",
+        "rules-0-action": "HALT",
+        "rules-0-margin": "lots",
+    }
+    response = member.post(reverse("submission_new", args=[release.pk, setup.ios.pk]), form)
+    for words in (
+        "This is not a build number",
+        "Enter rising percentages",
+        "Begin with the code of the language",
+        "Rule 1 has an error.",
+        "Enter a number.",
+    ):
+        assert words in text_of(response)
+
+
 def test_a_viewer_sees_the_submission_without_its_buttons(
     submitted: Submission, tenant: Any, member_of: Any, client_for: Any
 ) -> None:

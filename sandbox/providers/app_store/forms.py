@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandbox.apple.doorbell import EVENTS
+from sandbox.apple.notifications import EVENTS
 from sandbox.apple.phased import STATES
 from sandbox.apple.seed import CHOICES, QUESTIONS
 from sandbox.apple.versions import RELEASE_TYPES

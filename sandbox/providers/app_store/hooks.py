@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.apple import doorbell
+from sandbox.apple import notifications
 from sandbox.apple.records import Record
 from sandbox.apple.trouble import invalid
 from sandbox.providers.app_store.access import store
@@ -34,7 +34,7 @@ def _fill(found: Record, values: dict[str, Any]) -> None:
 
 
 def _check(values: dict[str, Any]) -> None:
-    unknown = [one for one in values.get("eventTypes") or () if one not in doorbell.EVENTS]
+    unknown = [one for one in values.get("eventTypes") or () if one not in notifications.EVENTS]
     if unknown:
         raise invalid("eventTypes", f"'{unknown[0]}' is not a valid event type.")
     if not str(values.get("url", "http://")).startswith(("http://", "https://")):
@@ -42,8 +42,8 @@ def _check(values: dict[str, Any]) -> None:
 
 
 def ping(body: Body) -> Record:
-    return doorbell.ping(store(), body.one("webhook"))
+    return notifications.ping(store(), body.one("webhook"))
 
 
 def redeliver(body: Body) -> Record:
-    return doorbell.again(store(), body.one("template"))
+    return notifications.again(store(), body.one("template"))

@@ -30,7 +30,7 @@ def signature(secret: str, body: bytes) -> str:
     return f"hmacsha256={hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()}"
 
 
-def ring(store: Base, event: str, thing: Record, before: Any, after: Any) -> None:
+def notify(store: Base, event: str, thing: Record, before: Any, after: Any) -> None:
     for hook in store.records.all("webhooks"):
         if hook["enabled"] and event in hook["eventTypes"]:
             facts = {"oldValue": before, "newValue": after}
