@@ -24,6 +24,11 @@ class CompositeForeignKeys(PostgresOperation):
     def deconstruct(self) -> tuple[str, list[Any], dict[str, Any]]:
         return type(self).__name__, [self.model_name, self.fields], {}
 
+    def database_forwards(self, app: str, editor: Any, before: Any, after: Any) -> None:
+        """At the end of the migration, when the unique constraints that they refer to exist."""
+        if editor.connection.vendor == "postgresql":
+            editor.deferred_sql.extend(self.forwards(after.apps.get_model(app, self.model_name)))
+
     def forwards(self, model: Any) -> Iterator[str]:
         for field in map(model._meta.get_field, self.fields):
             yield (

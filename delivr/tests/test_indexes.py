@@ -5,14 +5,12 @@ from __future__ import annotations
 import pytest
 from django.apps import apps
 from django.db import NotSupportedError, connection, migrations, models, transaction
-from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.state import ProjectState
 
 from builds.models import Build
 from delivr.indexes import AddIndexWithoutLock
 
-BEFORE, AFTER = ("builds", "0009_names_for_people"), ("builds", "0010_log_index")
 INDEX = "build_log_due"
 
 
@@ -22,12 +20,12 @@ def indexes() -> set[str]:
     return {name for name, about in found.items() if about["index"]}
 
 
-def make() -> None:
+def run(direction: str) -> None:
     index = next(index for index in Build._meta.indexes if index.name == INDEX)
-    operation = AddIndexWithoutLock("build", index)
-    before = ProjectState.from_apps(apps)
+    state = ProjectState.from_apps(apps)
     with connection.schema_editor(atomic=False) as editor:
-        operation.database_forwards("builds", editor, before, before)
+        operation = AddIndexWithoutLock("build", index)
+        getattr(operation, f"database_{direction}")("builds", editor, state, state)
 
 
 def test_no_migration_of_a_table_in_use_creates_an_index_in_a_transaction() -> None:
@@ -45,20 +43,17 @@ def test_no_migration_of_a_table_in_use_creates_an_index_in_a_transaction() -> N
 @pytest.mark.django_db(transaction=True)
 def test_an_index_from_an_earlier_version_is_kept() -> None:
     assert INDEX in indexes()
-    make()
+    run("forwards")
     assert INDEX in indexes()
 
 
-@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
-def test_the_migration_creates_a_missing_index_and_can_be_reversed() -> None:
+def test_a_missing_index_is_created_and_can_be_removed() -> None:
     try:
-        MigrationExecutor(connection).migrate([BEFORE])
+        run("backwards")
         assert INDEX not in indexes()
     finally:
-        MigrationExecutor(connection).migrate(
-            MigrationExecutor(connection).loader.graph.leaf_nodes()
-        )
+        run("forwards")
     assert INDEX in indexes()
 
 
@@ -69,7 +64,7 @@ def test_an_invalid_index_is_created_again() -> None:
         cursor.execute(
             "UPDATE pg_index SET indisvalid = false WHERE indexrelid = %s::regclass", [INDEX]
         )
-        make()
+        run("forwards")
         cursor.execute("SELECT indisvalid FROM pg_index WHERE indexrelid = %s::regclass", [INDEX])
         assert cursor.fetchone() == (True,)
 

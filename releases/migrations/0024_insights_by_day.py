@@ -5,8 +5,8 @@ from builds.insights.noting import NoteDays
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("builds", "0029_insights_by_day"),
-        ("releases", "0023_noted_changes"),
+        ("builds", "0001_squashed_0029_insights_by_day"),
+        ("releases", "0001_squashed_0023_noted_changes"),
     ]
 
     operations = [

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
 import pytest
-from django.apps import apps
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from django.test import Client
@@ -195,14 +192,3 @@ def test_a_dry_run_says_the_same(setup: Setup, member: Client) -> None:
     for path in ("/api/v1/releases?dryRun=true", "/api/v1/releases"):
         answer = member.post(path, body, content_type="application/json")
         assert (answer.status_code, answer.json()["errors"]) == (400, {"version": [TAKEN]})
-
-
-def test_releases_of_before_hold_what_they_are_made_of(setup: Setup, second: Setup) -> None:
-    releases = [of(setup, "ios", "android"), of(second, "ios"), of(setup, "ios", version="1.6.0")]
-    cancel_release(release=releases[1], actor=None)
-    held = list(ReleaseTarget.objects.order_by("pk").values_list("app_identifier", "held_version"))
-    ReleaseTarget.objects.update(store="", app_identifier="", held_version=None)
-    import_module("releases.migrations.0006_version_of_an_app").fill(apps, None)
-    rows = ReleaseTarget.objects.order_by("pk")
-    assert list(rows.values_list("app_identifier", "held_version")) == held
-    assert [part.store for part in rows] == [part.target.target_type for part in rows]
