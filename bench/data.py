@@ -250,8 +250,8 @@ def insert(model: type[models.Model], source: str, /, **values: str) -> None:
     for field in model._meta.concrete_fields:
         if field.name in values:
             chosen.append(values.pop(field.name))
-        elif field.primary_key and not field.has_default():
-            continue
+        elif not field.has_default() and (field.primary_key or field.has_db_default()):
+            continue  # the database has one
         else:
             default = field.get_default()
             defaults.append(field.get_db_prep_save(default, connection))
