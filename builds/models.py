@@ -322,6 +322,10 @@ class WebhookDelivery(TenantOwned):
     settled_at = models.DateTimeField(null=True, blank=True)
     # When the poll that this delivery caused was answered.
     confirmed_at = models.DateTimeField(null=True, blank=True)
+    # The span in which it was received; "" where traces are off (`delivr.monitoring.traces`).
+    traceparent = models.CharField(
+        max_length=55, blank=True, default="", db_default="", editable=False
+    )
 
     objects: ClassVar[Any] = DeliveryQuerySet.as_manager()
 

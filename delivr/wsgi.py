@@ -10,3 +10,5 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "delivr.settings")
 application = get_wsgi_application()
 if settings.WSGI_AROUND:
     application = import_string(settings.WSGI_AROUND)(application)
+if settings.TRACES:
+    application = import_string("delivr.monitoring.served.Served")(application)

@@ -22,6 +22,7 @@ from builds.polling.next_poll import FAILED, next_poll
 from builds.testbuilds import operations as testing
 from builds.updates.apply import apply_update, is_newest, lock_build, undo_unconfirmed_end
 from builds.updates.identity import why_not_found
+from builds.updates.traced import in_trace_of
 from builds.updates.update import BuildUpdate, counted_status
 from builds.webhooks.deliveries import apply_unmatched, settle_polled
 from delivr.effects import clock
@@ -101,7 +102,8 @@ def _poll(build: Build) -> None:
     if build.status == BuildStatus.CANCELLED and next_poll(build) is not None:
         _look_whether_it_stopped(build, state)
         return
-    _apply_state(build, state)
+    with in_trace_of(build, "poll", is_news=state.status != build.status):
+        _apply_state(build, state)
     _plan(build.pk)
     if may_be_duplicated(build):
         _look_for_duplicates(build)

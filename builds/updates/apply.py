@@ -18,6 +18,7 @@ from builds.updates.transitions import Transition, transition
 from builds.updates.update import BuildUpdate, counted
 from delivr.effects import clock
 from delivr.effects.models import Effect, EffectState
+from delivr.monitoring import traces
 from integrations.providers.ci import BuildStatus
 from releases.models import MOVING, ReleasePipeline, ReleaseStatus
 from releases.operations import lock_release, mirror_build, recompute
@@ -25,9 +26,14 @@ from releases.operations import lock_release, mirror_build, recompute
 _LOOKED_UP = (Source.POLL, Source.WEBHOOK)  # their build was looked up before it was locked
 
 
-@transaction.atomic
 def apply_update(build_id: str, update: BuildUpdate) -> Transition:
     """Lock the build, apply one update, record it as a BuildEvent, and return the transition."""
+    with traces.span("build update", source=update.source):
+        return _apply(build_id, update)
+
+
+@transaction.atomic
+def _apply(build_id: str, update: BuildUpdate) -> Transition:
     build = lock_build(build_id)
     if update.source in _LOOKED_UP and build.handle.is_another(update):
         return Transition.IGNORE  # a person took another one on meanwhile
@@ -52,6 +58,7 @@ def apply_update(build_id: str, update: BuildUpdate) -> Transition:
         create_stop(build, event)
     if event is not None:
         _tell(build, event, got_name=build.handle.is_named and not had_name)
+    traces.note(before=before, status=build.status, step=step)
     return step
 
 

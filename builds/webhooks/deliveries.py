@@ -21,12 +21,15 @@ from builds.testbuilds import operations as testing
 from builds.updates.apply import apply_update, lock_build, mirror_if_newest
 from builds.updates.filling import fill_artifacts
 from builds.updates.identity import why_not_reported
+from builds.updates.traced import in_trace_of
 from builds.updates.transitions import Transition
 from builds.updates.update import BuildUpdate
 from delivr.audit.operations import record
 from delivr.effects import clock
 from delivr.effects.queue import enqueue_on_commit
 from delivr.failures import Conflict
+from delivr.monitoring import traces
+from delivr.monitoring.logs import log_ids
 from delivr.tenants.models import User
 from integrations.models import PipelineIntegration
 from integrations.providers.ci import BuildReport, CiProvider
@@ -77,7 +80,7 @@ def unsaved(*, now: datetime, **values: Any) -> WebhookDelivery:
     """The row of a delivery that is received now. A worker is told of it, if there is a broker, and
     the sweeper finds it if the worker lost it."""
     next_at = now + CLAIM if settings.CELERY_BROKER_URL else now
-    return WebhookDelivery(received_at=now, next_at=next_at, **values)
+    return WebhookDelivery(received_at=now, next_at=next_at, traceparent=traces.here(), **values)
 
 
 @transaction.atomic
@@ -96,7 +99,11 @@ def apply_delivery(delivery_id: str) -> None:
     waiting = WebhookDelivery.objects.waiting().select_related("pipeline")
     delivery = waiting.filter(pk=delivery_id).first()
     if delivery is not None:
-        with contextlib.suppress(SettledElsewhere):
+        with (
+            log_ids(tenant=delivery.tenant_id, delivery=delivery.pk),
+            traces.span("delivery", parent=delivery.traceparent),
+            contextlib.suppress(SettledElsewhere),
+        ):
             _process(delivery)
 
 
@@ -118,7 +125,8 @@ def _process(delivery: WebhookDelivery) -> None:
     elif reason := why_not_reported(build, report):
         _set_aside(delivery, report, build, reason)
     else:
-        _apply(delivery, report, build)
+        with in_trace_of(build, "webhook", since=delivery.received_at):
+            _apply(delivery, report, build)
 
 
 def read(delivery: WebhookDelivery) -> BuildReport:

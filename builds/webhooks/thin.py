@@ -24,6 +24,7 @@ from builds.webhooks.authentication import authenticate_at_any_time, may_be_read
 from builds.webhooks.known import Known
 from builds.webhooks.views import LARGE, NOBODY, answer
 from delivr.effects.coalescing import enqueue_soon
+from delivr.monitoring import traces
 from integrations.providers.registry import WEBHOOKS
 
 log = logging.getLogger(__name__)
@@ -122,6 +123,7 @@ def _take(environ: Environ, sender: str, pipeline_id: str) -> str | None:
     )
     if proof is None or pipeline is _STRANGER:
         return None
+    traces.served("POST", f"api/v1/webhooks/{sender}/<pipeline_id>", tenant=pipeline.tenant_id)
     try:
         return storing.store(pipeline, sender, proof, body)
     except psycopg.Error as error:

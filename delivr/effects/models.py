@@ -70,6 +70,10 @@ class Effect(TenantOwned):
     last_error = models.CharField(max_length=500, blank=True)
     last_error_hint = models.CharField(max_length=500, blank=True)
     result = models.JSONField(default=dict, blank=True)
+    # The span in which it was created; "" where traces are off (`delivr.monitoring.traces`).
+    traceparent = models.CharField(
+        max_length=55, blank=True, default="", db_default="", editable=False
+    )
     created_at = models.DateTimeField(default=clock.now, editable=False)
     done_at = models.DateTimeField(null=True, blank=True)
 

@@ -16,6 +16,7 @@ from delivr.effects.handlers import handler_for, is_known
 from delivr.effects.health import HEALTHY, PER_INTEGRATION
 from delivr.effects.models import Effect, EffectQuerySet, EffectState, IntegrationHealth
 from delivr.effects.queue import enqueue_on_commit
+from delivr.monitoring import traces
 from delivr.tenants.models import Tenant, User
 
 
@@ -59,6 +60,7 @@ def create_effects(*, tenant: Tenant, kind: str, effects: Iterable[Mapping[str, 
 
 def enqueue_effect(effect_id: str, kind: str) -> None:
     """Have a worker look at the effect once the current transaction is committed."""
+    traces.event("effect created", effect=effect_id, kind=kind)
     enqueue_on_commit("effect", effect_id, is_awaited=handler_for(kind).is_awaited)
 
 
@@ -69,6 +71,7 @@ def _due_now(kind: str) -> dict[str, Any]:
         "next_at": now,
         "expires_at": now + handler_for(kind).expires_after,
         "enqueued_at": now if settings.CELERY_BROKER_URL else None,
+        "traceparent": traces.here(),
     }
 
 
@@ -109,6 +112,7 @@ def retry_effect(*, effect: Effect, actor: User | None) -> Effect:
         effect.dispatched_at = None  # it cannot be looked up: the person decided to send it again
     effect.expires_at = now + handler.expires_after
     effect.enqueued_at = now if settings.CELERY_BROKER_URL else None
+    effect.traceparent = traces.here() or effect.traceparent
     effect.save()
     changes = {"state": [before, effect.state]}
     record(actor=actor, action="effect.retried", subject=effect, changes=changes)

@@ -20,6 +20,7 @@ from django.db import transaction
 from django.utils.module_loading import import_string
 
 from delivr.celery import AWAITED, ORDINARY
+from delivr.monitoring import traces
 from delivr.monitoring.logs import log_ids
 from delivr.run.crashpoints import crashpoint
 
@@ -42,7 +43,7 @@ def run_job(name: str, row_id: str) -> None:
 
 def run(name: str, row_id: str) -> None:
     """Do the job, with its name in what is logged meanwhile."""
-    with log_ids(job=f"{name} {row_id}"):
+    with log_ids(job=f"{name} {row_id}"), traces.job(name):
         job(name)(row_id)
 
 

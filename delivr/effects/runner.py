@@ -39,6 +39,7 @@ from delivr.effects.operations import wake
 from delivr.effects.pace import in_turn
 from delivr.effects.plain_claim import claim_plain
 from delivr.failures import Outcome, ProviderError
+from delivr.monitoring import traces
 from delivr.monitoring.logs import log_ids
 from delivr.run.crashpoints import crashpoint
 
@@ -63,7 +64,13 @@ def run_effect(effect_id: str) -> None:
     if effect is not None:
         crashpoint("after_claim", effect.kind)
         ids = {"tenant": effect.tenant_id, "release": effect.release_id, "effect": effect.pk}
-        with log_ids(**ids, build=effect.build_id), contextlib.suppress(Fenced):
+        with (
+            log_ids(**ids, build=effect.build_id),
+            traces.span(
+                f"effect {effect.kind}", parent=effect.traceparent, attempt=effect.attempts
+            ),
+            contextlib.suppress(Fenced),
+        ):
             Attempt(effect, handler_for(effect.kind)).run()
 
 
@@ -148,6 +155,7 @@ class Attempt:
             raise
         except Exception:
             log.exception("Effect %s met a fault of ours.", self.effect.pk)
+            traces.failed("internal_error")
             self._release_probe()  # the breaker does not count it
             self._retry_later(_internal_error())
 
@@ -263,6 +271,7 @@ class Attempt:
 
     def _handle_failure(self, error: ProviderError) -> None:
         note_failure(**self._integration, error=error)
+        traces.failed(error.code)
         if error.outcome is Outcome.REFUSED or self._expired_while_waiting(error):
             self._mark_dead(error.code, error.message, error.hint, **self._clear_dispatch())
         elif error.outcome is Outcome.CREDENTIALS:

@@ -32,6 +32,11 @@ def add_ids(**ids: str) -> None:
     _ids.set({**_ids.get(), **{name: value for name, value in ids.items() if value}})
 
 
+def current_ids() -> Mapping[str, str]:
+    """The ids that a line would carry now."""
+    return _ids.get()
+
+
 class AddIds(logging.Filter):
     """Sets `record.ids`. On the handler, since a logger's filter misses the loggers below it."""
 

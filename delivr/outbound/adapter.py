@@ -12,6 +12,7 @@ import requests.adapters
 import urllib3
 from django.conf import settings
 
+from delivr.monitoring import traces
 from delivr.outbound.failures import explain, not_http
 from delivr.outbound.sockets import Call, HTTPPool, HTTPSPool, tls_context
 from delivr.outbound.urls import (
@@ -70,13 +71,14 @@ class Adapter(requests.adapters.HTTPAdapter):
         check_target(target)
         seconds = min(self.deadline, timeout) if isinstance(timeout, int | float) else self.deadline
         call = Call(seconds, target.netloc, only_public=self.only_public)
-        try:
-            return self._send(request, target, call, verify)
-        except OutboundError:
-            raise
-        except Exception as error:  # whatever a library lets through; see `explain`
-            failure = explain(error, call)
-        raise failure  # raised here, without a cause that may contain headers
+        with traces.call(request.method, target.host, target.port, request.headers):
+            try:
+                return self._send(request, target, call, verify)
+            except OutboundError:
+                raise
+            except Exception as error:  # whatever a library lets through; see `explain`
+                failure = explain(error, call)
+            raise failure  # raised here, without a cause that may contain headers
 
     def _send(
         self, request: requests.PreparedRequest, target: Target, call: Call, verify: bool | str
@@ -113,6 +115,7 @@ class Adapter(requests.adapters.HTTPAdapter):
     def _check_status(self, response: requests.Response, call: Call) -> None:
         if response.status_code < 200:
             raise not_http(call)
+        traces.answered(response.status_code)
         is_redirect = 300 <= response.status_code < 400 and response.status_code != NOT_MODIFIED
         if is_redirect and not self.keep_redirects:
             raise call.error(

@@ -87,6 +87,18 @@ METRICS_TOKEN: str = env.str("METRICS_TOKEN", default="")
 LOG_FORMAT: str = env.str("LOG_FORMAT", default="") or "text"
 if LOG_FORMAT not in ("text", "json"):
     raise ImproperlyConfigured("LOG_FORMAT is text or json.")
+# Whether traces are sent to the collector that OpenTelemetry's own settings name. Its SDK reads
+# these and the others itself: https://opentelemetry.io/docs/specs/otel/protocol/exporter/
+TRACES: bool = (
+    bool(
+        env.str("OTEL_EXPORTER_OTLP_ENDPOINT", default="")
+        or env.str("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", default="")
+    )
+    and not env.bool("OTEL_SDK_DISABLED", default=False)
+    and env.str("OTEL_TRACES_EXPORTER", default="otlp") != "none"
+)
+# Providers that are sent the `traceparent` of a call, too: host or host:port.
+TRACEPARENT_TO: list[str] = env.list("TRACEPARENT_TO", default=[])
 
 # --- Limits --------------------------------------------------------------------------------------
 # Requests a minute that one token, or one user, may send to the HTTP API.

@@ -15,6 +15,7 @@ from delivr.settings.environment import (
     IS_SQLITE,
     LOG_FORMAT,
     SANDBOX_URL,
+    TRACES,
 )
 
 VERSION: str = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]["version"]
@@ -67,6 +68,9 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
+if TRACES:
+    after = MIDDLEWARE.index("delivr.monitoring.logs.IdsOfRequests") + 1
+    MIDDLEWARE.insert(after, "delivr.monitoring.served.RouteOfRequests")
 ROOT_URLCONF = "delivr.urls"
 WSGI_APPLICATION = "delivr.wsgi.application"
 APPEND_SLASH = False
@@ -141,7 +145,7 @@ USE_TZ = True
 
 # --- Logs and error reports ----------------------------------------------------------------------
 DEFAULT_EXCEPTION_REPORTER_FILTER = "delivr.security.hiding.HidesValues"
-LOGGING = {
+LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
@@ -166,3 +170,6 @@ LOGGING = {
         for name in ("github", "jira", "slack_sdk", "urllib3", "google", "axes")
     },
 }
+if TRACES:
+    LOGGING["filters"]["add_trace"] = {"()": "delivr.monitoring.traces.AddTrace"}
+    LOGGING["handlers"]["console"]["filters"].append("add_trace")
