@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import timedelta
+from operator import attrgetter
 
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from delivr.tenants.models import Tenant
-from integrations.models import FAMILIES, Connection, find_connection
+from integrations.in_short import connections_in_short
+from integrations.models import Connection
 
 WARN = timedelta(days=14)
 
@@ -35,23 +38,21 @@ def with_expiry(connections: Iterable[Connection]) -> list[Connection]:
     return found
 
 
+def is_ending() -> Q:
+    """The condition that a connection's credential expires within two weeks, or has expired."""
+    return Q(credential_expires_at__lte=timezone.now() + WARN)
+
+
 def expiry_notice(tenant: Tenant) -> str:
     """One sentence about the workspace's credential that expires first, from two weeks before; ""
-    if there is none. Costs one query, and another one if there is."""
-    ending = [
-        model.objects.for_tenant(tenant)
-        .filter(credential_expires_at__lte=timezone.now() + WARN)
-        .order_by()
-        .values_list("credential_expires_at", "pk")
-        for model in FAMILIES.values()
-    ]
-    rows = list(ending[0].union(*ending[1:], all=True).order_by("credential_expires_at"))
-    first = find_connection(tenant=tenant, connection_id=rows[0][1]) if rows else None
-    if first is None:
+    if there is none. Costs one query."""
+    ending = connections_in_short(tenant, where=lambda _model: is_ending())
+    if not ending:
         return ""
+    first = min(ending, key=attrgetter("credential_expires_at"))
     words = f"{first}: {expiry_words(first)}"
-    more = ngettext("One more expires soon.", "%(count)d more expire soon.", len(rows) - 1)
-    return f"{words} {more % {'count': len(rows) - 1}}" if rows[1:] else words
+    more = ngettext("One more expires soon.", "%(count)d more expire soon.", len(ending) - 1)
+    return f"{words} {more % {'count': len(ending) - 1}}" if ending[1:] else words
 
 
 def _in_words(left: timedelta) -> str:

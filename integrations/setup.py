@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Exists, Subquery
+from django.db.models import Count, Exists, Q, Subquery
 from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils.functional import Promise
@@ -20,6 +20,7 @@ from django.utils.translation import gettext_lazy as _
 
 from delivr.tenants.models import Tenant
 from integrations.choices import Verification
+from integrations.expiry import is_ending
 from integrations.forms import kinds_of
 from integrations.models import FAMILIES, Connection
 from integrations.providers.registry import needs_of
@@ -161,23 +162,30 @@ def progress(tenant: Tenant) -> list[StepState]:
 
 @dataclass(frozen=True)
 class MenuFacts:
-    """The number of connections that need attention, for the menu."""
+    """How many connections need attention, and how many credentials expire soon."""
 
     is_complete: bool
     failing: int
+    ending: int
 
 
 def menu_facts(tenant: Tenant) -> MenuFacts:
     """In the one query that `progress` needs anyway."""
-    counts = {f"failing_{step.key}": _count_failing(step.model, tenant) for step in SECTIONS}
-    row = _row(tenant, **counts)
+    failing = Q(verification_status__in=NEED_ATTENTION)
+    row = _row(
+        tenant,
+        **{f"failing_{step.key}": _count(step.model, tenant, failing) for step in SECTIONS},
+        **{f"ending_{step.key}": _count(step.model, tenant, is_ending()) for step in SECTIONS},
+    )
     return MenuFacts(
-        is_complete=current(_states(row)) is None, failing=sum(row[name] for name in counts)
+        is_complete=current(_states(row)) is None,
+        failing=sum(row[f"failing_{step.key}"] for step in SECTIONS),
+        ending=sum(row[f"ending_{step.key}"] for step in SECTIONS),
     )
 
 
-def _count_failing(model: type[Connection], tenant: Tenant) -> Coalesce:
-    rows = model.objects.for_tenant(tenant).filter(verification_status__in=NEED_ATTENTION)
+def _count(model: type[Connection], tenant: Tenant, condition: Q) -> Coalesce:
+    rows = model.objects.for_tenant(tenant).filter(condition)
     counted = rows.order_by().values("tenant").annotate(number=Count("pk")).values("number")
     return Coalesce(Subquery(counted), 0)
 

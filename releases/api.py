@@ -16,12 +16,12 @@ from delivr.effects.models import Effect
 from integrations.choices import Platform
 from integrations.providers.ci import BuildStatus
 from releases import marks
-from releases.blockers import failing_integrations, sweeper_heartbeat
+from releases.blockers import failing_integrations, sweeper_heartbeat, with_surroundings
 from releases.messages.muting import mute, unmute
-from releases.models import Mark, Release, ReleaseStatus
+from releases.models import Mark, Release, ReleaseQuerySet, ReleaseStatus
 from releases.operations import ReleasePlan, create_release
 from releases.preview import preview
-from releases.repository.card import newest_changes
+from releases.repository.card import newest_changes, with_changes
 from releases.repository.steps import Wishes
 from releases.serializers import (
     NewReleaseSerializer,
@@ -35,16 +35,18 @@ CHANGES_SHOWN = 50  # within a release; the rest has an address of its own
 
 def present_release(tenant_id: str, release_id: str) -> dict[str, object]:
     """The release with everything about it, in a constant number of queries. Raises Http404."""
-    release = Release.objects.for_tenant(tenant_id).with_everything().filter(pk=release_id).first()
+    rows: ReleaseQuerySet = Release.objects.for_tenant(tenant_id).with_everything()
+    rows = with_changes(with_surroundings(rows), CHANGES_SHOWN)
+    release = rows.filter(pk=release_id).first()
     if release is None:
         raise Http404
     effects = Effect.objects.for_tenant(tenant_id).filter(release_id=release_id)
     context = {
         "effects": list(effects.order_by("created_at", "id")),
-        "failing": failing_integrations(tenant_id),
-        "heartbeat": sweeper_heartbeat(),
+        "failing": failing_integrations(release),
+        "heartbeat": sweeper_heartbeat(release),
         "marks": marks.mark_changes(release),
-        "changes": list(newest_changes(release, CHANGES_SHOWN)),
+        "changes": newest_changes(release),
     }
     return dict(ReleaseSerializer(release, context=context).data)
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import prefetch_related_objects
+from django.db.models import OuterRef, prefetch_related_objects
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -16,12 +16,12 @@ from delivr.effects.handlers import is_known
 from delivr.effects.models import Effect, EffectState, Heartbeat, IntegrationHealth
 from delivr.effects.next_attempt import what_next
 from delivr.effects.sweeper import BROKER_TIMEOUT
-from delivr.tenants.models import Tenant
+from delivr.json_rows import JsonRows, read_rows
 from integrations.choices import Verification
 from integrations.providers.ci import BuildStatus
 from integrations.providers.stores import SubmissionState
 from releases.branches import head_of
-from releases.models import IN_STORES, Release, ReleaseStatus
+from releases.models import IN_STORES, Release, ReleaseQuerySet, ReleaseStatus
 from releases.repository.acts import CREATE_BRANCH
 from releases.tickets.acts import CREATE_EPIC, IN_VERSION, ON_EPIC
 from releases.wording import KINDS, describe_effect
@@ -113,19 +113,40 @@ def blockers(
     return list({(b.code, b.message): b for b in found}.values())
 
 
-def failing_integrations(tenant: Tenant | str) -> list[IntegrationHealth]:
-    """The health rows of a tenant's integrations whose calls failed recently."""
-    found: list[IntegrationHealth] = list(
-        IntegrationHealth.objects.for_tenant(tenant).exclude(
-            failures=0, open_until=None, rate_limited_until=None, credentials_refused_at=None
-        )
+def with_surroundings(releases: ReleaseQuerySet) -> ReleaseQuerySet:
+    """With the rows that `failing_integrations` and `sweeper_heartbeat` read, in one statement with
+    the release."""
+    health = IntegrationHealth.objects.filter(tenant=OuterRef("tenant")).exclude(
+        failures=0, open_until=None, rate_limited_until=None, credentials_refused_at=None
     )
-    return found
+    sweeper = Heartbeat.objects.filter(name="sweeper")
+    rows: ReleaseQuerySet = releases.annotate(
+        health_rows=JsonRows(health, *_HEALTH), heartbeat_rows=JsonRows(sweeper, *_HEARTBEAT)
+    )
+    return rows
 
 
-def sweeper_heartbeat() -> Heartbeat | None:
+_HEALTH = (
+    "integration_id",
+    "failures",
+    "failing_since",
+    "last_error",
+    "open_until",
+    "probe_until",
+    "rate_limited_until",
+    "credentials_refused_at",
+)
+_HEARTBEAT = ("name", "at", "broker_down_since")
+
+
+def failing_integrations(release: Release) -> list[IntegrationHealth]:
+    """The health of the tenant's integrations whose calls failed recently."""
+    return read_rows(IntegrationHealth, release.health_rows)
+
+
+def sweeper_heartbeat(release: Release) -> Heartbeat | None:
     """The last heartbeat of a sweeper; None if there never was one."""
-    return Heartbeat.objects.filter(name="sweeper").first()
+    return next(iter(read_rows(Heartbeat, release.heartbeat_rows)), None)
 
 
 def _area(release: Release, waiting: Sequence[Effect]) -> str:

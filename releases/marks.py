@@ -9,6 +9,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import OuterRef
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 
@@ -18,6 +19,7 @@ from delivr.effects import clock
 from delivr.effects.models import Effect, EffectState
 from delivr.effects.operations import cancel_effect
 from delivr.failures import Conflict
+from delivr.json_rows import JsonRows, read_rows
 from delivr.tenants.models import User
 from releases.in_stores import FOLLOWED_IN, RELEASED_IN
 from releases.messages.notices import Notice, notify, refresh
@@ -143,9 +145,12 @@ class MarkChange:
 
 
 def mark_changes(release: Release) -> list[MarkChange]:
-    """All of them, oldest first, as the audit log has them. Two queries at most."""
-    rows = AuditEvent.objects.for_tenant(release.tenant_id).filter(
-        subject_id=release.pk, action__in=_RECORD
+    """All of them, oldest first, as the audit log has them. One query."""
+    actor = User.objects.filter(pk=OuterRef("actor_id"))
+    rows = (
+        AuditEvent.objects.for_tenant(release.tenant_id)
+        .filter(subject_id=release.pk, action__in=_RECORD)
+        .annotate(actor_rows=JsonRows(actor, "name", "email"))
     )
     found = [
         (row, mark)
@@ -153,7 +158,6 @@ def mark_changes(release: Release) -> list[MarkChange]:
         for mark in (*Mark.values, MUTED)
         if f"{mark}_at" in row.changes
     ]
-    people = User.objects.in_bulk({row.actor_id for row, _mark in found if row.actor_id})
     return [
         MarkChange(
             mark=mark,
@@ -162,7 +166,7 @@ def mark_changes(release: Release) -> list[MarkChange]:
             by_stores=row.action == "release.status" and row.changes["status"][1] in IN_STORES,
             stores=_stores_in(row, mark),
             is_removed=row.action in _REMOVED,
-            by=people[row.actor_id].called if row.actor_id in people else "",
+            by="".join(actor.called for actor in read_rows(User, row.actor_rows)),
         )
         for row, mark in found
     ]

@@ -133,6 +133,8 @@ class ReleaseQuerySet(TenantQuerySet):
     def with_everything(self) -> Self:
         """The release with all its integrations, builds and build events, in a constant number of
         queries."""
+        builds: Any = ReleasePipeline._meta.get_field("builds").related_model
+        with_people = builds.objects.select_related("started_by")
         return self.select_related(
             "tenant",
             "scm",
@@ -144,14 +146,13 @@ class ReleaseQuerySet(TenantQuerySet):
             "repository_part",
             "ticket_part",
         ).prefetch_related(
-            "targets__target",
-            models.Prefetch(
+            Prefetch("targets", ReleaseTarget.objects.select_related("target", "preflight")),
+            Prefetch(
                 "communication_rows",
                 ReleaseCommunication.objects.select_related("communication"),
             ),
-            "pipelines__pipeline__target",
-            "pipelines__builds__events",
-            "pipelines__builds__started_by",
+            Prefetch("pipelines", ReleasePipeline.objects.select_related("pipeline__target")),
+            Prefetch("pipelines__builds", with_people.prefetch_related("events")),
         )
 
     def with_pipelines(self) -> Self:
@@ -230,6 +231,10 @@ class Release(TenantOwned):
         submissions: RelatedManager[Any]
         repository_part: RepositoryPart
         ticket_part: TicketPart
+        # Only of `blockers.with_surroundings` and `repository.card.with_changes`.
+        health_rows: list[dict[str, Any]]
+        heartbeat_rows: list[dict[str, Any]]
+        newest_changes: list[dict[str, Any]]
 
     class Meta:
         db_table = "releases"

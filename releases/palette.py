@@ -12,7 +12,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from delivr.tenants.models import Role, Tenant
-from integrations.models import FAMILIES, Connection
+from integrations.in_short import connections_in_short
+from integrations.models import Connection
 from integrations.setup import SECTIONS
 from releases.models import Release
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
 LONGEST = 64  # characters of a search
-MOST = 6  # releases, and connections of each family: each of them one query
+MOST = 6  # releases, and connections of each family
 NAMES = ("display_name", "repository_url", "app_identifier", "server_url", "job", "project")
 
 
@@ -99,13 +100,12 @@ def _releases(tenant: Tenant, words: list[str]) -> Iterator[Entry]:
 
 
 def _connections(tenant: Tenant, words: list[str]) -> Iterator[Entry]:
-    for family, model in FAMILIES.items():
-        rows = model.objects.for_tenant(tenant)
-        for word in words:
-            rows = rows.filter(_named(model, word))
-        for row in rows[:MOST]:
-            url = reverse("integration", args=[family, row.pk])
-            yield Entry(str(row), url, row.kind_label, row.verification_status, "verification")
+    def are_named(model: type[Connection]) -> Q:
+        return Q(*(_named(model, word) for word in words))
+
+    for row in connections_in_short(tenant, where=are_named, most=MOST):
+        url = reverse("integration", args=[row.family, row.pk])
+        yield Entry(str(row), url, row.kind_label, row.verification_status, "verification")
 
 
 def _named(model: type[Connection], word: str) -> Q:

@@ -22,7 +22,6 @@ from delivr.pages.paging import paged
 from delivr.tenants.decorators import tenant_required
 from delivr.tenants.middleware import TenantRequest
 from delivr.tenants.models import Role, Tenant
-from integrations.expiry import expiry_notice
 from releases import tabs
 from releases.blockers import (
     FAMILY_OF,
@@ -31,6 +30,7 @@ from releases.blockers import (
     blockers,
     failing_integrations,
     sweeper_heartbeat,
+    with_surroundings,
 )
 from releases.filters import ReleaseFilter
 from releases.forms import ReleaseForm
@@ -38,7 +38,7 @@ from releases.marks import mark_changes, remove_mark, set_mark
 from releases.models import Mark, Release, ReleaseQuerySet
 from releases.overview import Overview, overview
 from releases.palette import search
-from releases.repository.card import repository_card
+from releases.repository.card import SHOWN, repository_card, with_changes
 from releases.tickets.card import ticket_card
 
 SENT_TWICE = timedelta(minutes=1)  # the same version from the same person: sent twice
@@ -65,7 +65,6 @@ def release_list(request: TenantRequest) -> HttpResponse:
         "chips": filters.chips(tab),
         "drops": () if page.items else filters.drops(tab, tabs.in_tab(every, tab)),
         "found": sum(counts.values()),
-        "expiry": expiry_notice(request.tenant),
     }
     return render(request, "releases/list.html", context)
 
@@ -181,7 +180,8 @@ def release_live(request: TenantRequest, release_id: str) -> HttpResponse:
 
 def _find(request: TenantRequest, release_id: str) -> Release:
     releases: ReleaseQuerySet = Release.objects.for_tenant(request.tenant)
-    found: Release = get_object_or_404(releases.with_everything(), pk=release_id)
+    rows = with_changes(with_surroundings(releases.with_everything()), SHOWN + 1)
+    found: Release = get_object_or_404(rows, pk=release_id)
     return found
 
 
@@ -190,7 +190,7 @@ def _context(release: Release) -> dict[str, Any]:
     effects, now = list(rows.order_by("created_at", "pk")), timezone.now()
     shown = overview(release, effects, mark_changes(release), now=now)
     found = blockers(
-        release, effects, failing_integrations(release.tenant), sweeper_heartbeat(), now
+        release, effects, failing_integrations(release), sweeper_heartbeat(release), now
     )
     held_up = [blocker for blocker in found if blocker.is_held_up(now)]
     card = repository_card(release, effects, now)

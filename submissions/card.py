@@ -7,17 +7,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Prefetch, prefetch_related_objects
+from django.db.models import Exists, OuterRef, Prefetch, QuerySet, prefetch_related_objects
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from delivr.effects.models import Effect
+from delivr.json_rows import JsonRows, read_rows
 from integrations.checks import state_of
 from integrations.providers.stores import HAS_USERS, Act, SubmissionState
 from releases.messages.sent import SentEffect
 from releases.models import IN_STORES, Release, ReleaseStatus, ReleaseTarget
 from releases.wording import web_address
 from submissions.effects import ACT_NAMES
+from submissions.health.models import HealthWatch, RolloutRule
 from submissions.health.shown import HEALTH, HealthLines, health_of
 from submissions.models import Submission, SubmissionEvent, store_of
 from submissions.operations import must_wait, refusal_of, share_after
@@ -26,6 +28,7 @@ from submissions.preflight import other_in_the_way
 from submissions.states import IN_REVIEW
 
 EVENTS_SHOWN = 5  # the newest ones
+_NOT_WATCHED = HealthLines(figures=(), sources=(), rules=())
 _CAREFUL = (Act.WITHDRAW, Act.HALT, Act.EXPIRE)  # red buttons
 _EMPHASIZED = (Act.PUBLISH, Act.ADVANCE, Act.RESUME)
 
@@ -123,19 +126,29 @@ def store_cards(
     release: Release, effects: Sequence[Effect], now: datetime
 ) -> tuple[StoreCard, ...]:
     """One for each target, once its builds are complete. Needs a release of `with_everything`;
-    makes five queries then, and none before."""
+    makes one query then, or three if the roll-out is watched, and none before."""
     parts = list(release.targets.all())
     if release.status == ReleaseStatus.CANCELLED or not any(map(_is_shown, parts)):
         return ()
-    events = Prefetch("events", SubmissionEvent.objects.order_by("-at", "-id"))
-    prefetch_related_objects([release], "submissions")
+    prefetch_related_objects([release], Prefetch("submissions", _submissions()))
     current = [row for row in release.submissions.all() if row.is_current]
-    prefetch_related_objects(current, events, *HEALTH)
-    prefetch_related_objects(parts, "preflight")
+    prefetch_related_objects([row for row in current if row.is_watched], *HEALTH)
     rows = {row.release_target_id: row for row in current}
     return tuple(
         _card(release, part, rows.get(part.pk), effects, now) for part in parts if _is_shown(part)
     )
+
+
+def _submissions() -> QuerySet[Submission]:
+    events = SubmissionEvent.objects.filter(submission=OuterRef("pk")).order_by("-at", "-id")
+    rules = RolloutRule.objects.filter(submission=OuterRef("pk"))
+    watches = HealthWatch.objects.filter(submission=OuterRef("pk"))
+    every: Any = Submission.objects
+    rows: QuerySet[Submission] = every.annotate(
+        newest_events=JsonRows(events[:EVENTS_SHOWN], "at", "what", "by", "is_outside"),
+        is_watched=Exists(rules) | Exists(watches),
+    )
+    return rows
 
 
 def _is_shown(part: ReleaseTarget) -> bool:
@@ -203,10 +216,10 @@ def _line(row: Submission, effects: Sequence[Effect], now: datetime) -> Submissi
         acts=tuple(_acts(row, [e for e in mine if e.is_open])),
         events=tuple(
             EventLine(event.at, event.what, event.by, event.is_outside)
-            for event in list(row.events.all())[:EVENTS_SHOWN]
+            for event in read_rows(SubmissionEvent, row.newest_events)
         ),
         trouble=SentEffect.of(failed[-1], now) if failed else None,
-        health=health_of(row, now),
+        health=health_of(row, now) if row.is_watched else _NOT_WATCHED,
     )
 
 

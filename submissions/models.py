@@ -146,6 +146,9 @@ class Submission(TenantOwned):
         events: RelatedManager[SubmissionEvent]
         rules: RelatedManager[RolloutRule]
         watches: RelatedManager[HealthWatch]
+        # Only of the card on a release's page.
+        newest_events: list[dict[str, Any]]
+        is_watched: bool
 
     class Meta:
         db_table = "submissions"

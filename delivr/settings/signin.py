@@ -8,7 +8,7 @@ from delivr.settings.environment import EMAIL_URL, IS_HTTPS, SANDBOX_URL, TRUSTE
 AUTH_USER_MODEL = "tenants.User"
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",  # refuses; it signs nobody in
-    "allauth.account.auth_backends.AuthenticationBackend",
+    "delivr.signin.backends.Accounts",  # allauth's; see delivr/signin/sessions.py
 ]
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",

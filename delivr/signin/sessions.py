@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from allauth.usersessions.models import UserSession
+from django.contrib.auth import BACKEND_SESSION_KEY
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.sessions.backends import db
 from django.http import HttpRequest, HttpResponse
@@ -23,18 +24,27 @@ from delivr.signin.sealing import SESSION, seal, unseal
 
 RESOLUTION = 60  # seconds; allauth's own middleware writes at each request
 KEY = "seen"
+# Stored sessions name allauth's backend in place of ours, as they always did: those from before an
+# upgrade stay valid, and so do new ones in processes of the older version.
+STORED_BACKEND = "allauth.account.auth_backends.AuthenticationBackend"
+BACKEND = "delivr.signin.backends.Accounts"
 
 
 class SessionStore(db.SessionStore):  # the name that Django looks for
     def encode(self, session_dict: dict[str, Any]) -> str:
-        return seal(super().encode(session_dict), SESSION)
+        return seal(super().encode(_renamed(session_dict, BACKEND, STORED_BACKEND)), SESSION)
 
     def decode(self, session_data: bytes | str) -> dict[str, Any]:
         """A session from before the encryption is only signed, and can still be read."""
         with contextlib.suppress(SecretUnreadable):
             session_data = unseal(force_str(session_data), SESSION)
         opened: dict[str, Any] = super().decode(session_data)
-        return opened
+        return _renamed(opened, STORED_BACKEND, BACKEND)
+
+
+def _renamed(values: dict[str, Any], backend: str, other: str) -> dict[str, Any]:
+    is_named = values.get(BACKEND_SESSION_KEY) == backend
+    return {**values, BACKEND_SESSION_KEY: other} if is_named else values
 
 
 class SessionTracking:

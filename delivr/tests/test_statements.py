@@ -23,6 +23,11 @@ pytestmark = [pytest.mark.on_sqlite, pytest.mark.django_db]
 
 LIST, DETAIL, WEBHOOK, THIN = 8, 12, 4, 2  # statements
 LISTS = (
+    "/releases",
+    "/palette?q=7",
+    "/integrations",
+    "/settings/audit",
+    "/api/v1/webhook-deliveries",
     "/activity",
     "/activity?state=DEAD",
     "/activity/polled",
@@ -38,6 +43,9 @@ LISTS = (
     "/api/v1/tokens",
 )
 DETAILS = (
+    "/releases/{release_id}",
+    "/releases/{release_id}/live",
+    "/api/v1/releases/{release_id}",
     "/activity/effects/{effect_id}",
     "/activity/received/{delivery_id}",
     "/releases/{release_id}/changes",
@@ -45,17 +53,6 @@ DETAILS = (
     "/api/v1/webhook-deliveries/{delivery_id}",
     "/api/v1/test-builds/{test_build_id}",
 )
-# More than the rule allows; held where they are, so that they only get fewer.
-ABOVE = {
-    "/releases": 10,
-    "/palette?q=7": 11,
-    "/integrations": 11,
-    "/settings/audit": 14,
-    "/api/v1/webhook-deliveries": 9,
-    "/releases/{release_id}": 19,
-    "/releases/{release_id}/live": 18,
-    "/api/v1/releases/{release_id}": 18,
-}
 
 
 @pytest.fixture
@@ -85,11 +82,6 @@ def test_list_costs_few_statements(path: str, sample: SampleWorkspace) -> None:
 @pytest.mark.parametrize("path", DETAILS)
 def test_page_of_one_object_costs_few_statements(path: str, sample: SampleWorkspace) -> None:
     assert statements_of(path, sample) <= DETAIL
-
-
-@pytest.mark.parametrize("path", ABOVE)
-def test_those_above_the_rule_get_no_more(path: str, sample: SampleWorkspace) -> None:
-    assert statements_of(path, sample) <= ABOVE[path]
 
 
 def test_a_webhook_costs_few_statements() -> None:

@@ -27,6 +27,7 @@ from delivr.tenants.models import Role, User
 from integrations import demo, operations, webhook_secrets
 from integrations.expiry import expiry_words, with_expiry
 from integrations.forms import ConnectionForm, kinds_of
+from integrations.in_short import connections_in_short
 from integrations.models import (
     CommunicationIntegration,
     Connection,
@@ -51,11 +52,12 @@ LAST_DELIVERIES = 10
 @tenant_required()
 def integrations(request: TenantRequest) -> HttpResponse:
     """Every family with its connections and the kinds that can be added."""
+    connections = with_expiry(connections_in_short(request.tenant))
     families = [
         {
             "step": step,
             "kinds": kinds_of(step.model),
-            "connections": with_expiry(shared.rows_of(step.key, request.tenant)),
+            "connections": [row for row in connections if row.family == step.key],
         }
         for step in SECTIONS
     ]

@@ -6,11 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db.models import OuterRef
 from django.utils.translation import gettext as _
 
 from delivr.effects.models import Effect
+from delivr.json_rows import JsonRows, read_rows
 from releases.messages.sent import SentEffect
-from releases.models import Release
+from releases.models import Release, ReleaseQuerySet
 from releases.repository.acts import CREATE_BRANCH, DRAFT_RELEASE, TAG, host_of, part_of, tag_of
 from releases.repository.models import Change, RepositoryPart
 from releases.repository.summary import summary_of
@@ -66,9 +68,9 @@ class RepositoryCard:
 
 
 def repository_card(release: Release, effects: Sequence[Effect], now: datetime) -> RepositoryCard:
-    """Makes at most one query."""
+    """Needs a release of `with_changes`; makes no query."""
     part = part_of(release)
-    changes = list(newest_changes(release, SHOWN + 1))
+    changes = newest_changes(release)
     mark = host_of(release).pull_mark
     return RepositoryCard(
         steps=tuple(_steps(release, part, effects, now)),
@@ -82,9 +84,30 @@ def repository_card(release: Release, effects: Sequence[Effect], now: datetime) 
     )
 
 
-def newest_changes(release: Release, most: int) -> Iterable[Change]:
-    """Makes no query if none are known."""
-    return release.changes.all()[:most] if part_of(release).listed else ()
+def with_changes(releases: ReleaseQuerySet, most: int) -> ReleaseQuerySet:
+    """With the rows that `newest_changes` reads, in one statement with the release."""
+    changes = Change.objects.filter(release=OuterRef("pk")).order_by("position")
+    rows: ReleaseQuerySet = releases.annotate(
+        newest_changes=JsonRows(changes[:most], *_SHOWN_FIELDS)
+    )
+    return rows
+
+
+_SHOWN_FIELDS = (
+    "sha",
+    "title",
+    "author",
+    "url",
+    "pull_number",
+    "pull_title",
+    "pull_url",
+    "tickets",
+)
+
+
+def newest_changes(release: Release) -> list[Change]:
+    """Empty while none are known."""
+    return read_rows(Change, release.newest_changes) if part_of(release).listed else []
 
 
 def _steps(

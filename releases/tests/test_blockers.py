@@ -10,7 +10,12 @@ from django.utils import timezone
 
 from delivr.effects.models import Effect, Heartbeat, IntegrationHealth
 from delivr.tests import factories
-from releases.blockers import blockers, failing_integrations, sweeper_heartbeat
+from releases.blockers import (
+    blockers,
+    failing_integrations,
+    sweeper_heartbeat,
+    with_surroundings,
+)
 from releases.models import Release
 from releases.tests.pages import text_of
 
@@ -28,9 +33,10 @@ def why(pipeline: Any) -> list[str]:
 
 
 def explain(pipeline: Any) -> Any:
-    release = Release.objects.with_everything().get(pk=pipeline.release_id)
+    rows = with_surroundings(Release.objects.with_everything())
+    release = rows.get(pk=pipeline.release_id)
     effects = list(Effect.objects.filter(release_id=release.pk).order_by("created_at"))
-    failing, heartbeat = failing_integrations(release.tenant), sweeper_heartbeat()
+    failing, heartbeat = failing_integrations(release), sweeper_heartbeat(release)
     return blockers(release, effects, failing, heartbeat, timezone.now())
 
 
