@@ -260,6 +260,7 @@ def test_the_pages_name_no_other_settings() -> None:
 READ_THE_ENVIRONMENT = {
     "delivr/api/docs.py",  # writes it into examples
     "delivr/celery.py",
+    "delivr/monitoring/spans.py",  # what OpenTelemetry's SDK reads by itself
     "delivr/run/crashpoints.py",
     "delivr/run/keys.py",
     "delivr/run/up.py",
